@@ -1,0 +1,1 @@
+"""Source text: one module a backend."""

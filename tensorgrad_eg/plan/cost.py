@@ -1,0 +1,69 @@
+"""What a step costs, in opt_einsum's unit. Extraction prices with `flops`, plans report with `step_flops`.
+
+A contraction costs the product of all its sizes, twice that if something is summed; additions, reductions and functions
+count per element; renaming, reading and constants are free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from fractions import Fraction
+from math import prod
+
+from tensorgrad_eg.plan.program import Step
+
+
+def elements(edges: Iterable[str], sizes: Mapping[str, int]) -> int:
+    """How many elements a tensor over these edges has; an edge that is named twice counts once (a diagonal).
+
+    >>> elements("iik", {"i": 3, "k": 4})
+    12
+    """
+    return prod([sizes[edge] for edge in dict.fromkeys(edges)])
+
+
+def flops(
+    kind: str,
+    operand_edges: Sequence[Collection[str]],
+    out_edges: Collection[str],
+    over: Collection[str],
+    sizes: Mapping[str, int],
+    factors: Sequence[Fraction | int] = (),
+) -> int:
+    """The cost of one operation; `factors` are those of the operands of an addition.
+
+    >>> sizes = {"i": 3, "k": 4}
+    >>> flops("contract", ["ik", "k"], "i", "k", sizes), flops("contract", ["ik", "k"], "ik", "", sizes)
+    (24, 12)
+    >>> flops("add", ["i", "i"], "i", "", sizes, (1, -1)), flops("add", ["i", "i"], "i", "", sizes, (1, 2))
+    (3, 6)
+    """
+    out = elements(out_edges, sizes)
+    if kind in ("constant", "delta"):
+        return 0
+    if kind == "add":
+        scaled = [edges for edges, factor in zip(operand_edges, factors, strict=False) if abs(factor) != 1]
+        return (len(operand_edges) - 1) * out + sum(elements(edges, sizes) for edges in scaled)
+    if kind in ("scale", "apply", "power"):
+        return out
+    if kind == "softmax":
+        return 3 * out
+    read = elements((edge for edges in operand_edges for edge in edges), sizes)
+    if kind == "contract":
+        return read * (2 if over and len(operand_edges) > 1 else 1)
+    if kind == "reduce":
+        return read
+    if kind == "logsumexp":
+        return 2 * read + out
+    raise ValueError(f"no cost is known for a step of kind {kind!r}")
+
+
+def step_flops(step: Step, sizes: Mapping[str, int]) -> int:
+    """The cost of one step of a program.
+
+    >>> from tensorgrad_eg.plan.program import Operand
+    >>> step_flops(Step("t", "reduce", (Operand("A", ("i", "k")),), ("i",), ("k",)), {"i": 3, "k": 4})
+    12
+    """
+    factors = [operand.factor for operand in step.operands]
+    return flops(step.kind, [o.edges for o in step.operands], step.edges, step.over, sizes, factors)

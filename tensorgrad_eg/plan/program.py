@@ -1,0 +1,234 @@
+"""The straight-line program: what extraction writes, and everything after it reads.
+
+A program is a list of steps in the order in which they run. Every axis of every tensor in a step carries a *label*; labels
+are local to a step, so a tensor may be read under other labels than it was written with, at no cost. A label that repeats in
+one operand reads a diagonal.
+
+>>> from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+>>> A, x = Input("A", ("i", "k"), ("i", "k")), Input("x", ("k",), ("k",))
+>>> step = Step("t1", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",))
+>>> program = Program((A, x), (step,), (Output(Operand("t1", ("i",)), ("i",), ("i",)),), {"i": 3, "k": 4})
+>>> program.validate()
+>>> program.shape("t1"), program.shape("A")
+((3,), (3, 4))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+KINDS = (
+    "constant",
+    "delta",
+    "contract",
+    "reduce",
+    "add",
+    "scale",
+    "apply",
+    "power",
+    "softmax",
+    "logsumexp",
+)
+
+
+class ProgramError(ValueError):
+    """A program that no lowering should have written; the message names the step.
+
+    >>> issubclass(ProgramError, ValueError)
+    True
+    """
+
+
+@dataclass(frozen=True)
+class Input:
+    """A variable: its name, its edges in axis order, and the size (a symbol or a number) of each.
+
+    >>> Input("A", ("i", "k"), ("n", 5))
+    Input(name='A', edges=('i', 'k'), sizes=('n', 5))
+    """
+
+    name: str
+    edges: tuple[str, ...]
+    sizes: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A step or an input that is read by name, its axes labelled `edges`; `factor` counts in an addition only.
+
+    >>> Operand("A", ("i", "i"))
+    Operand(tensor='A', edges=('i', 'i'), factor=Fraction(1, 1))
+    """
+
+    tensor: str
+    edges: tuple[str, ...]
+    factor: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation. Its axes, in order, are `edges`: the labels of its operands without those summed, `over`.
+
+    >>> Step("t1", "power", (Operand("a", ("i",)),), ("i",), number=Fraction(1, 2)).labels
+    ('i',)
+    """
+
+    name: str
+    kind: str
+    operands: tuple[Operand, ...]
+    edges: tuple[str, ...]
+    over: tuple[str, ...] = ()
+    function: str = ""
+    number: Fraction | None = None
+    value: float | None = None
+    label: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label of the step, in order of appearance: operands first, then its own.
+
+        >>> Step("t", "delta", (), ("i", "j")).labels
+        ('i', 'j')
+        """
+        names = [edge for operand in self.operands for edge in operand.edges]
+        return tuple(dict.fromkeys([*names, *self.edges]))
+
+
+@dataclass(frozen=True)
+class Output:
+    """A result: the operand read, the wanted order of its labels, and the user's names of them.
+
+    A label in `edges` that the operand lacks is broadcast to full size.
+
+    >>> Output(Operand("t1", ("i",)), ("j", "i"), ("row", "column")).names
+    ('row', 'column')
+    """
+
+    operand: Operand
+    edges: tuple[str, ...]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """Inputs, steps in order, outputs; `sizes` of every label, and `symbols`: the sizes by the user's symbols.
+
+    An input that no step reads stays listed: callers may pass it, and it is not looked at.
+
+    >>> Program((), (), (), {}).steps
+    ()
+    """
+
+    inputs: tuple[Input, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[Output, ...]
+    sizes: Mapping[str, int]
+    symbols: Mapping[str, int] = field(default_factory=dict)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The sizes of the axes of an input or of a step.
+
+        >>> Program((Input("A", ("i", "k"), (2, "n")),), (), (), {}, {"n": 5}).shape("A")
+        (2, 5)
+        """
+        for step in self.steps:
+            if step.name == name:
+                return tuple(self.sizes[edge] for edge in step.edges)
+        for given in self.inputs:
+            if given.name == name:
+                return tuple(self._extent(given, axis) for axis in range(len(given.edges)))
+        raise ProgramError(f"no input and no step is called {name!r}")
+
+    def readers(self, name: str) -> tuple[Operand, ...]:
+        """Every operand that reads `name`, steps first, then outputs.
+
+        >>> Program((), (), (Output(Operand("A", ()), (), ()),), {}).readers("A")
+        (Operand(tensor='A', edges=(), factor=Fraction(1, 1)),)
+        """
+        found = [operand for step in self.steps for operand in step.operands if operand.tensor == name]
+        return (*found, *(out.operand for out in self.outputs if out.operand.tensor == name))
+
+    def _extent(self, given: Input, axis: int) -> int:
+        size = given.sizes[axis]
+        if isinstance(size, int):
+            return size
+        if size in self.symbols:
+            return self.symbols[size]
+        for operand in self.readers(given.name):
+            return self.sizes[operand.edges[axis]]
+        for label in (given.edges[axis], size):
+            if label in self.sizes:
+                return self.sizes[label]
+        raise ProgramError(f"the size {size!r} of edge {given.edges[axis]!r} of {given.name!r} is not known")
+
+    def validate(self) -> None:
+        """Raise ProgramError unless every step reads what is there, with the axes and sizes it has.
+
+        >>> Program((), (Step("t", "scale", (Operand("a", ()),), (), number=Fraction(2)),), (), {}).validate()
+        Traceback (most recent call last):
+        ...
+        tensorgrad_eg.plan.program.ProgramError: step t reads 'a', which is neither an input nor an earlier step
+        """
+        shapes: dict[str, tuple[int, ...]] = {}
+        for given in self.inputs:
+            _require(len(given.edges) == len(given.sizes), f"input {given.name}: {given.edges} and {given.sizes} differ")
+            _require(given.name not in shapes, f"two inputs are called {given.name!r}")
+            shapes[given.name] = self.shape(given.name)
+        for step in self.steps:
+            _require(step.name not in shapes, f"two tensors are called {step.name!r}")
+            for label in step.labels:
+                _require(label in self.sizes, f"step {step.name}: the size of label {label!r} is not known")
+            for operand in step.operands:
+                self._check_operand(f"step {step.name}", operand, shapes)
+            _check_step(step)
+            shapes[step.name] = tuple(self.sizes[edge] for edge in step.edges)
+        for number, out in enumerate(self.outputs):
+            where = f"output {number}"
+            for label in (*out.operand.edges, *out.edges):
+                _require(label in self.sizes, f"{where}: the size of label {label!r} is not known")
+            self._check_operand(where, out.operand, shapes)
+            _require(len(out.edges) == len(out.names), f"{where}: {out.edges} and names {out.names} differ in length")
+            _require(len(set(out.edges)) == len(out.edges), f"{where} has a label twice: {out.edges}")
+            _require(set(out.operand.edges) <= set(out.edges), f"{where} drops a label of {out.operand}")
+
+    def _check_operand(self, where: str, operand: Operand, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        name = operand.tensor
+        _require(name in shapes, f"{where} reads {name!r}, which is neither an input nor an earlier step")
+        sizes = tuple(self.sizes[edge] for edge in operand.edges)
+        _require(sizes == shapes[name], f"{where} reads {name!r} with sizes {sizes}, but it has {shapes[name]}")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ProgramError(message)
+
+
+def _check_step(step: Step) -> None:
+    where, count = f"step {step.name}", len(step.operands)
+    _require(step.kind in KINDS, f"{where} has the unknown kind {step.kind!r}")
+    wanted = {"constant": (0, 0), "delta": (0, 0), "contract": (1, 2), "add": (2, 10**9)}.get(step.kind, (1, 1))
+    _require(wanted[0] <= count <= wanted[1], f"{where} ({step.kind}) has {count} operands")
+    _require(len(set(step.edges)) == len(step.edges), f"{where} writes a label twice: {step.edges}")
+    _require(list(step.over) == sorted(set(step.over)), f"{where}: over is not sorted and distinct: {step.over}")
+    labels = {edge for operand in step.operands for edge in operand.edges}
+    _require(set(step.over) <= labels, f"{where} sums {step.over}, which its operands do not all have")
+    if step.kind == "delta":
+        _require(len(step.edges) == 2, f"{where}: a delta has two edges, not {step.edges}")
+    else:
+        kept = labels if step.kind == "softmax" else labels - set(step.over)
+        _require(set(step.edges) == kept, f"{where} writes {step.edges}, but its operands leave {sorted(kept)}")
+    _check_parameters(step, where)
+
+
+def _check_parameters(step: Step, where: str) -> None:
+    kind = step.kind
+    _require(kind != "constant" or step.value is not None, f"{where}: a constant needs a value")
+    _require(kind not in ("scale", "power") or step.number is not None, f"{where}: {kind} needs a number")
+    _require(kind != "apply" or bool(step.function), f"{where}: apply needs the name of a function")
+    sums = kind in ("contract", "reduce", "softmax", "logsumexp")
+    _require(sums or not step.over, f"{where}: {kind} sums nothing, but over is {step.over}")
+    _require(kind not in ("reduce", "softmax", "logsumexp") or bool(step.over), f"{where}: {kind} over no label")
+    plain = all(operand.factor == 1 for operand in step.operands)
+    _require(kind == "add" or plain, f"{where}: only an addition has factors")
