@@ -1,0 +1,373 @@
+"""Every error a user can meet: a class for each mistake, which also is the builtin one would catch.
+
+A message says what was found, where, and what to do. `Error.of(...)` writes it from the facts; `Error("...")`
+takes a message as it is.
+
+>>> print(UnknownEdgeError.of("feature", "X", ["batch", "features"]))
+X has no edge 'feature'; its edges are: batch, features. Did you mean 'features'?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Self
+
+
+def suggestion(word: str, choices: Iterable[str]) -> str:
+    """Return " Did you mean …?" for the choices closest to a word, or nothing when none is near.
+
+    >>> suggestion("sofmax", ["softmax", "tanh"])
+    " Did you mean 'softmax'?"
+    >>> suggestion("q", ["softmax"])
+    ''
+    """
+    known = sorted(set(choices))
+    lowered = {choice.lower(): choice for choice in reversed(known)}
+    near = get_close_matches(word.lower(), sorted(lowered), n=2, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(lowered[match]) for match in near)}?" if near else ""
+
+
+def listing(names: Iterable[object]) -> str:
+    """Return names separated by commas, or "none".
+
+    >>> listing(["i", "k"]), listing([])
+    ('i, k', 'none')
+    """
+    return ", ".join(map(str, names)) or "none"
+
+
+class TensorgradError(Exception):
+    """The base of all errors of this package.
+
+    >>> str(TensorgradError("what happened. What to do."))
+    'what happened. What to do.'
+    """
+
+    def __str__(self) -> str:
+        """Return the message itself; KeyError, for one, would quote it."""
+        return str(self.args[0]) if self.args else ""
+
+
+class UnknownEdgeError(TensorgradError, KeyError):
+    """An edge was named that the tensor does not have.
+
+    >>> print(UnknownEdgeError.of("q", "x[i]", ["i"]))
+    x[i] has no edge 'q'; its edges are: i.
+    """
+
+    @classmethod
+    def of(cls, edge: str, tensor: str, edges: Iterable[str]) -> Self:
+        """Say which edge is missing from which tensor."""
+        known = list(edges)
+        return cls(
+            f"{tensor} has no edge '{edge}'; its edges are: {listing(known)}.{suggestion(edge, known)}"
+        )
+
+
+class SumEdgeError(UnknownEdgeError):
+    """A sum over an edge that is not there.
+
+    >>> print(SumEdgeError.of("j", "A[i,k]", ["i", "k"]))
+    cannot sum over edge 'j': A[i,k] does not have it; its edges are: i, k.
+    """
+
+    @classmethod
+    def of(cls, edge: str, tensor: str, edges: Iterable[str]) -> Self:
+        """Say which edge cannot be summed in which tensor."""
+        known = list(edges)
+        return cls(
+            f"cannot sum over edge '{edge}': {tensor} does not have it; "
+            f"its edges are: {listing(known)}.{suggestion(edge, known)}"
+        )
+
+
+class DuplicateEdgeError(TensorgradError, ValueError):
+    """Two edges of one tensor would have the same name.
+
+    >>> print(DuplicateEdgeError.of("i", "A[i,i]"))
+    A[i,i] would have two edges named 'i'; the edges of a tensor have different names. Rename one of the two.
+    """
+
+    @classmethod
+    def of(cls, edge: str, tensor: str) -> Self:
+        """Say which name two edges of a tensor would share."""
+        return cls(
+            f"{tensor} would have two edges named '{edge}'; the edges of a tensor have different names. "
+            "Rename one of the two."
+        )
+
+
+class NameFormatError(TensorgradError, ValueError):
+    """A name of a variable or an edge that is not an identifier.
+
+    >>> print(NameFormatError.of("edge", "2i"))
+    '2i' cannot name an edge: use a letter followed by letters, digits and underscores, such as 'i2'.
+    """
+
+    @classmethod
+    def of(cls, kind: str, name: object, example: str = "i2") -> Self:
+        """Say what cannot be named so, with a name that would do."""
+        article = "an" if kind[:1] in "aeiou" else "a"
+        return cls(
+            f"{name!r} cannot name {article} {kind}: "
+            f"use a letter followed by letters, digits and underscores, such as {example!r}."
+        )
+
+
+class SizeError(TensorgradError, ValueError):
+    """One edge with two sizes.
+
+    >>> print(SizeError.of("k", "A[i,k]", "n", "x[k]", 5))
+    edge 'k' has size n in A[i,k] but size 5 in x[k]. Rename one of the two, or give both one size: k='n'.
+    """
+
+    @classmethod
+    def of(cls, edge: str, left: str, left_size: int | str, right: str, right_size: int | str) -> Self:
+        """Say which edge has which two sizes in which two tensors."""
+        return cls(
+            f"edge '{edge}' has size {left_size} in {left} but size {right_size} in {right}. "
+            f"Rename one of the two, or give both one size: {edge}={left_size!r}."
+        )
+
+
+class MissingSizeError(TensorgradError, ValueError):
+    """A size symbol without a number, where numbers are needed.
+
+    >>> print(MissingSizeError.of(["k"], {"i": 3}))
+    no size is given for: k. Add it, as in sizes={'i': 3, 'k': 10}.
+    """
+
+    @classmethod
+    def of(cls, symbols: Iterable[str], given: dict[str, int]) -> Self:
+        """Say which size symbols lack a number."""
+        missing = list(symbols)
+        example = {**given, **dict.fromkeys(missing, 10)}
+        it = "it" if len(missing) == 1 else "them"
+        return cls(f"no size is given for: {listing(missing)}. Add {it}, as in sizes={example}.")
+
+
+class NotAVariableError(TensorgradError, TypeError):
+    """A derivative with respect to something that is not a variable.
+
+    >>> print(NotAVariableError.of("A[i] x[i]"))  # doctest: +NORMALIZE_WHITESPACE
+    cannot differentiate with respect to A[i] x[i]: it is not a Variable. Put a Variable in its place,
+    build the expression from that, and differentiate with respect to it.
+    """
+
+    @classmethod
+    def of(cls, found: str) -> Self:
+        """Say what stood where a variable was needed."""
+        return cls(
+            f"cannot differentiate with respect to {found}: it is not a Variable. Put a Variable "
+            "in its place, build the expression from that, and differentiate with respect to it."
+        )
+
+
+class VariableClashError(TensorgradError, ValueError):
+    """Two different variables with one name.
+
+    >>> first, second = "Variable('A', ['i'])", "Variable('A', ['k'])"
+    >>> print(VariableClashError.of("A", first, second))  # doctest: +NORMALIZE_WHITESPACE
+    two different variables are named 'A': Variable('A', ['i']) and Variable('A', ['k']). Give one of them
+    another name, or use one variable for both and rename its edges: A.rename(old='new').
+    """
+
+    @classmethod
+    def of(cls, name: str, first: str, second: str) -> Self:
+        """Say which two variables share which name."""
+        return cls(
+            f"two different variables are named '{name}': {first} and {second}. Give one of "
+            f"them another name, or use one variable for both and rename its edges: {name}.rename(old='new')."
+        )
+
+
+class OperandError(TensorgradError, TypeError):
+    """Something that is neither a tensor expression nor a number, where one of these was needed.
+
+    >>> print(OperandError.of("list"))  # doctest: +NORMALIZE_WHITESPACE
+    expected a tensor expression or a number, not a list. An array has no edge names: make a Variable
+    for it, and pass the array when you call the plan.
+    """
+
+    @classmethod
+    def of(cls, found: str) -> Self:
+        """Say which type was found."""
+        return cls(
+            f"expected a tensor expression or a number, not a {found}. An array has no edge names: "
+            "make a Variable for it, and pass the array when you call the plan."
+        )
+
+
+class NumberError(TensorgradError, ValueError):
+    """A number that is not finite, or an argument with a value out of range.
+
+    >>> print(NumberError("nan is not a finite number"))
+    nan is not a finite number
+    """
+
+
+class UnknownFunctionError(TensorgradError, ValueError):
+    """A function that does not exist.
+
+    >>> print(UnknownFunctionError.of("tahn", ["exp", "tanh"]))
+    there is no function 'tahn'; the functions are: exp, tanh. Did you mean 'tanh'?
+    """
+
+    @classmethod
+    def of(cls, name: str, known: Iterable[str]) -> Self:
+        """Say which function does not exist, and which do."""
+        choices = sorted(known)
+        hint = suggestion(name, choices)
+        return cls(f"there is no function '{name}'; the functions are: {listing(choices)}.{hint}")
+
+
+class SubscriptsError(TensorgradError, ValueError):
+    """An einsum text that does not fit its tensors.
+
+    >>> print(SubscriptsError("'ij,jk->ik' names two tensors, but one was given."))
+    'ij,jk->ik' names two tensors, but one was given.
+    """
+
+
+class ParseError(TensorgradError, ValueError):
+    """A mistake in the text form of an expression, shown with its position.
+
+    >>> print(ParseError.at("A[i,k] +", 8, "expected a tensor here"))
+    expected a tensor here, at position 8:
+      A[i,k] +
+              ^
+    """
+
+    @classmethod
+    def at(cls, text: str, position: int, problem: str) -> Self:
+        """Show the line of the text with a caret under the position."""
+        start = text.rfind("\n", 0, position) + 1
+        line = text[start:].split("\n")[0].replace("\t", " ")
+        return cls(f"{problem}, at position {position}:\n  {line}\n  {' ' * (position - start)}^")
+
+
+class ArrayShapeError(TensorgradError, ValueError):
+    """An array whose shape does not fit its variable.
+
+    >>> print(ArrayShapeError.of("A", ["i", "k"], (3, 5), (5, 3)))  # doctest: +NORMALIZE_WHITESPACE
+    array A has shape (5, 3), but its edges (i, k) have sizes (3, 5). Its axes are in the wrong order:
+    transpose it.
+    """
+
+    @classmethod
+    def of(cls, name: str, edges: Iterable[str], expected: tuple[int, ...], found: tuple[int, ...]) -> Self:
+        """Say which array has which shape, and which it should have."""
+        if expected != found and sorted(expected) == sorted(found):
+            fix = "Its axes are in the wrong order: transpose it."
+        elif len(expected) != len(found):
+            fix = f"It should have {len(expected)} axes, one an edge, not {len(found)}."
+        else:
+            fix = "Pass an array of these sizes, or plan for the other sizes with plan.resize(sizes)."
+        return cls(
+            f"array {name} has shape {found}, but its edges ({listing(edges)}) have sizes {expected}. {fix}"
+        )
+
+
+class ArrayNameError(TensorgradError, TypeError):
+    """A call with an array missing, or with one that no variable asks for.
+
+    >>> print(ArrayNameError.missing(["x"], ["A", "x"]))
+    missing array: x. The call needs: A=array, x=array.
+    >>> print(ArrayNameError.unknown("X", ["A", "x"]))
+    no variable is named 'X'; the variables are: A, x. Did you mean 'x'?
+    """
+
+    @classmethod
+    def missing(cls, names: Iterable[str], variables: Iterable[str]) -> Self:
+        """Say which arrays are missing and what the call looks like."""
+        absent = list(names)
+        call = ", ".join(f"{name}=array" for name in variables)
+        return cls(
+            f"missing array{'s' if len(absent) > 1 else ''}: {listing(absent)}. The call needs: {call}."
+        )
+
+    @classmethod
+    def unknown(cls, name: str, variables: Iterable[str]) -> Self:
+        """Say which array belongs to no variable."""
+        known = list(variables)
+        return cls(
+            f"no variable is named '{name}'; the variables are: {listing(known)}.{suggestion(name, known)}"
+        )
+
+
+class RuleFileNotFoundError(TensorgradError, FileNotFoundError):
+    """A rule file that does not exist.
+
+    >>> print(RuleFileNotFoundError.of("my_rule.egg", ["my_rules.egg"]))
+    there is no rule file 'my_rule.egg'. Did you mean 'my_rules.egg'?
+    """
+
+    @classmethod
+    def of(cls, path: str, near: Iterable[str] = ()) -> Self:
+        """Say which file was not found; `near` are the rule files that are there."""
+        return cls(f"there is no rule file '{path}'.{suggestion(path, near)}")
+
+
+class RuleError(TensorgradError, ValueError):
+    """A rule, or a rule file, that cannot be used.
+
+    >>> print(RuleError("my_rules.egg: the rule 'fuse' has no name."))
+    my_rules.egg: the rule 'fuse' has no name.
+    """
+
+
+class MissingExtraError(TensorgradError, ImportError):
+    """An optional package that is not installed.
+
+    >>> print(MissingExtraError.of("torch", "torch", "plan.code('torch') runs"))
+    plan.code('torch') runs only with the package torch. Install it: pip install 'tensorgrad_eg[torch]'
+    """
+
+    @classmethod
+    def of(cls, package: str, extra: str, what: str) -> Self:
+        """Say what needs which package, and the extra that installs it."""
+        return cls(
+            f"{what} only with the package {package}. Install it: pip install 'tensorgrad_eg[{extra}]'"
+        )
+
+
+class BackendError(TensorgradError, ValueError):
+    """A backend that does not exist.
+
+    >>> print(BackendError.of("pytorch", ["numpy", "torch"]))
+    there is no backend 'pytorch'; the backends are: numpy, torch. Did you mean 'torch'?
+    """
+
+    @classmethod
+    def of(cls, name: str, known: Iterable[str]) -> Self:
+        """Say which backend does not exist, and which do."""
+        choices = sorted(known)
+        return cls(
+            f"there is no backend '{name}'; the backends are: {listing(choices)}.{suggestion(name, choices)}"
+        )
+
+
+class CheckError(TensorgradError, AssertionError):
+    """A plan that does not compute what it should: it is refused, never returned.
+
+    >>> print(CheckError.of("output 0", "autograd", 0.3, 1e-9))  # doctest: +NORMALIZE_WHITESPACE
+    output 0 differs from autograd by 0.3 (relative), more than 1e-09: this is a bug, please report
+    the expression.
+    """
+
+    @classmethod
+    def of(cls, what: str, reference: str, error: float, tolerance: float) -> Self:
+        """Say what differs from what, by how much."""
+        return cls(
+            f"{what} differs from {reference} by {error:.3g} (relative), more than {tolerance:.3g}: "
+            "this is a bug, please report the expression."
+        )
+
+
+class RendererError(TensorgradError, RuntimeError):
+    """No program that can draw a picture was found, or it failed.
+
+    >>> print(RendererError("nothing here renders DOT. Install one: pip install graphviz-pure"))
+    nothing here renders DOT. Install one: pip install graphviz-pure
+    """
