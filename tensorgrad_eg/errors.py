@@ -208,18 +208,18 @@ class NumberError(TensorgradError, ValueError):
 
 
 class UnknownFunctionError(TensorgradError, ValueError):
-    """A function that does not exist.
+    """A function, or a constant, that does not exist.
 
     >>> print(UnknownFunctionError.of("tahn", ["exp", "tanh"]))
     there is no function 'tahn'; the functions are: exp, tanh. Did you mean 'tanh'?
     """
 
     @classmethod
-    def of(cls, name: str, known: Iterable[str]) -> Self:
-        """Say which function does not exist, and which do."""
+    def of(cls, name: str, known: Iterable[str], kind: str = "function") -> Self:
+        """Say what does not exist, and what does."""
         choices = sorted(known)
         hint = suggestion(name, choices)
-        return cls(f"there is no function '{name}'; the functions are: {listing(choices)}.{hint}")
+        return cls(f"there is no {kind} '{name}'; the {kind}s are: {listing(choices)}.{hint}")
 
 
 class SubscriptsError(TensorgradError, ValueError):

@@ -1,0 +1,46 @@
+"""Expressions: tensors with named edges, and what one can build from them.
+
+>>> from tensorgrad_eg.expr import *
+>>> A, x = Variable("A", ["i", "k"]), Variable("x", ["k"])
+>>> eval(repr(A @ x)) is A @ x
+True
+"""
+
+from tensorgrad_eg.expr.build import add as add
+from tensorgrad_eg.expr.build import as_tensor as as_tensor
+from tensorgrad_eg.expr.build import scale as scale
+from tensorgrad_eg.expr.calculus import Derivative as Derivative
+from tensorgrad_eg.expr.calculus import Tangent as Tangent
+from tensorgrad_eg.expr.derivatives import gradients as gradients
+from tensorgrad_eg.expr.derivatives import hessian as hessian
+from tensorgrad_eg.expr.derivatives import hvp as hvp
+from tensorgrad_eg.expr.derivatives import jacobian as jacobian
+from tensorgrad_eg.expr.derivatives import jvp as jvp
+from tensorgrad_eg.expr.derivatives import vjp as vjp
+from tensorgrad_eg.expr.leaves import Constant as Constant
+from tensorgrad_eg.expr.leaves import Delta as Delta
+from tensorgrad_eg.expr.leaves import Extent as Extent
+from tensorgrad_eg.expr.leaves import Number as Number
+from tensorgrad_eg.expr.leaves import Variable as Variable
+from tensorgrad_eg.expr.leaves import delta as delta
+from tensorgrad_eg.expr.leaves import extent as extent
+from tensorgrad_eg.expr.linear import Add as Add
+from tensorgrad_eg.expr.linear import Contract as Contract
+from tensorgrad_eg.expr.linear import Reduce as Reduce
+from tensorgrad_eg.expr.linear import Rename as Rename
+from tensorgrad_eg.expr.linear import Scale as Scale
+from tensorgrad_eg.expr.names import Size as Size
+from tensorgrad_eg.expr.names import derivative_names as derivative_names
+from tensorgrad_eg.expr.names import fresh as fresh
+from tensorgrad_eg.expr.names import rational as rational
+from tensorgrad_eg.expr.nonlinear import Apply as Apply
+from tensorgrad_eg.expr.nonlinear import LogSumExp as LogSumExp
+from tensorgrad_eg.expr.nonlinear import Power as Power
+from tensorgrad_eg.expr.nonlinear import Softmax as Softmax
+from tensorgrad_eg.expr.pointwise import POINTWISE as POINTWISE
+from tensorgrad_eg.expr.pointwise import Pointwise as Pointwise
+from tensorgrad_eg.expr.shapes import brief as brief
+from tensorgrad_eg.expr.tensor import Tensor as Tensor
+from tensorgrad_eg.expr.walk import children as children
+from tensorgrad_eg.expr.walk import postorder as postorder
+from tensorgrad_eg.expr.walk import variables as variables

@@ -1,0 +1,334 @@
+"""The functions: each a pointwise primitive, or put together from primitives.
+
+Edges are given by name: one, several, or a list. Functions that sum take all edges when none is named.
+
+>>> from tensorgrad_eg import functions as F
+>>> from tensorgrad_eg.expr import Variable
+>>> A, x, y = Variable("A", ["x", "y"]), Variable("x", ["x"]), Variable("y", ["y"])
+>>> print(F.frobenius2(A @ x - y))
+Σ_y (Σ_x A[x,y] x[x] - y[y]) (Σ_x A[x,y] x[x] - y[y])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+from tensorgrad_eg.errors import SizeError, SumEdgeError, UnknownEdgeError
+from tensorgrad_eg.expr import build
+from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, extent
+from tensorgrad_eg.expr.linear import Contract
+from tensorgrad_eg.expr.names import Edges, Numeric, flatten
+from tensorgrad_eg.expr.nonlinear import Apply, LogSumExp, Softmax
+from tensorgrad_eg.expr.shapes import brief, check_tensor, require
+from tensorgrad_eg.expr.tensor import Tensor
+
+pi = Constant("pi")
+
+
+def exp(a: Tensor) -> Tensor:
+    """Return e to the power of every entry.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(exp(Variable("x", ["k"])))
+    exp(x[k])
+    """
+    return Apply("exp", a)
+
+
+def log(a: Tensor) -> Tensor:
+    """Return the natural logarithm of every entry.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(log(Variable("x", ["k"])))
+    log(x[k])
+    """
+    return Apply("log", a)
+
+
+def power(a: Tensor, exponent: Numeric) -> Tensor:
+    """Return every entry to a rational power.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(power(Variable("x", ["k"]), 3))
+    x[k]^3
+    """
+    return build.power(check_tensor(a), exponent)
+
+
+def sqrt(a: Tensor) -> Tensor:
+    """Return the square root of every entry.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(sqrt(Variable("x", ["k"])))
+    sqrt(x[k])
+    """
+    return power(a, Fraction(1, 2))
+
+
+def tanh(a: Tensor) -> Tensor:
+    """Return the hyperbolic tangent of every entry.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(tanh(Variable("x", ["k"])))
+    tanh(x[k])
+    """
+    return Apply("tanh", a)
+
+
+def sigmoid(a: Tensor) -> Tensor:
+    """Return the logistic function 1 / (1 + exp(-x)) of every entry.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(sigmoid(Variable("x", ["k"])))
+    sigmoid(x[k])
+    """
+    return Apply("sigmoid", a)
+
+
+def relu(a: Tensor) -> Tensor:
+    """Return every entry, or 0 where it is negative.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(relu(Variable("x", ["k"])))
+    relu(x[k])
+    """
+    return Apply("relu", a)
+
+
+def step(a: Tensor) -> Tensor:
+    """Return 1 where an entry is positive, else 0: the derivative of relu.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(step(Variable("x", ["k"])))
+    step(x[k])
+    """
+    return Apply("step", a)
+
+
+def softplus(a: Tensor) -> Tensor:
+    """Return log(1 + exp(x)) of every entry.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(softplus(Variable("x", ["k"])))
+    softplus(x[k])
+    """
+    return Apply("softplus", a)
+
+
+def sin(a: Tensor) -> Tensor:
+    """Return the sine of every entry.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(sin(Variable("x", ["k"])))
+    sin(x[k])
+    """
+    return Apply("sin", a)
+
+
+def cos(a: Tensor) -> Tensor:
+    """Return the cosine of every entry.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(cos(Variable("x", ["k"])))
+    cos(x[k])
+    """
+    return Apply("cos", a)
+
+
+def erf(a: Tensor) -> Tensor:
+    """Return the error function of every entry.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(erf(Variable("x", ["k"])))
+    erf(x[k])
+    """
+    return Apply("erf", a)
+
+
+def abs(a: Tensor) -> Tensor:
+    """Return the absolute value of every entry.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(abs(Variable("x", ["k"])))
+    abs(x[k])
+    """
+    return Apply("abs", a)
+
+
+def sign(a: Tensor) -> Tensor:
+    """Return -1, 0 or 1: the sign of every entry.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(sign(Variable("x", ["k"])))
+    sign(x[k])
+    """
+    return Apply("sign", a)
+
+
+def sum(a: Tensor, *edges: Edges) -> Tensor:
+    """Sum over these edges, or over all.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> A = Variable("A", ["i", "k"])
+    >>> print(sum(A, "k"), "and", sum(A))
+    Σ_k A[i,k] and Σ_{i,k} A[i,k]
+    """
+    return build.reduce(check_tensor(a), *(edges or a.edges))
+
+
+def mean(a: Tensor, *edges: Edges) -> Tensor:
+    """Average over these edges, or over all.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(mean(Variable("A", i=2, k="n")))
+    1/2 (Σ_{i,k} A[i,k]) / |n|
+    """
+    return _divide(sum(a, *edges), [extent(a, edge) for edge in flatten(edges or a.edges)])
+
+
+def dot(a: Tensor, b: Tensor, *edges: Edges) -> Tensor:
+    """Multiply and sum over these edges only: other shared edges are batch edges. Without edges it is a @ b.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> A, B = Variable("A", ["b", "k"]), Variable("B", ["b", "k"])
+    >>> print(dot(A, B, "k"))
+    Σ_k A[b,k] B[b,k]
+    """
+    a, b = check_tensor(a), check_tensor(b)
+    return Contract(flatten(edges), a, b) if flatten(edges) else build.matmul(a, b)
+
+
+def trace(a: Tensor, i: str | None = None, j: str | None = None) -> Tensor:
+    """Sum the diagonal of two edges; a matrix has only two, and they need no naming.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(trace(Variable("A", i="n", j="n")))
+    Σ_{i,j} A[i,j] δ[i,j]
+    """
+    given = [edge for edge in (i, j) if edge is not None] or list(check_tensor(a).edges)
+    if len(given) != 2:
+        raise UnknownEdgeError(
+            f"a trace takes two edges, but of {brief(a)} it got: {', '.join(given) or 'none'}. "
+            "Name both: F.trace(a, 'i', 'j')."
+        )
+    first, second = given
+    require(a, given, SumEdgeError)
+    if a.shape[first] != a.shape[second]:
+        raise SizeError(
+            f"a trace sums the diagonal of a square, but in {brief(a)} edge '{first}' has size "
+            f"{a.shape[first]} and edge '{second}' has size {a.shape[second]}. Give both edges one size "
+            f"where the variable is made: {first}='n', {second}='n'."
+        )
+    return Contract((first, second), a, Delta(first, second, a.shape[first]))
+
+
+def frobenius2(a: Tensor) -> Tensor:
+    """Sum the squares of all entries: the squared Frobenius norm.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(frobenius2(Variable("A", ["i", "k"])))
+    Σ_{i,k} A[i,k] A[i,k]
+    """
+    return Contract(check_tensor(a).edges, a, a)
+
+
+def l2_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Sum the squared differences.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(l2_loss(Variable("x", ["k"]), Variable("y", ["k"])))
+    Σ_k (x[k] - y[k]) (x[k] - y[k])
+    """
+    return frobenius2(check_tensor(prediction) - target)
+
+
+def softmax(a: Tensor, *edges: Edges) -> Tensor:
+    """Return exp(a) divided by its sum over the edges.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(softmax(Variable("z", ["b", "k"]), "k"))
+    softmax(z[b,k], k)
+    """
+    return Softmax(flatten(edges), a)
+
+
+def logsumexp(a: Tensor, *edges: Edges) -> Tensor:
+    """Return the logarithm of the sum of exp(a) over the edges.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(logsumexp(Variable("z", ["b", "k"]), "k"))
+    logsumexp(z[b,k], k)
+    """
+    return LogSumExp(flatten(edges), a)
+
+
+def log_softmax(a: Tensor, *edges: Edges) -> Tensor:
+    """Return the logarithm of the softmax, computed without overflow.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(log_softmax(Variable("z", ["k"]), "k"))
+    z[k] - logsumexp(z[k], k)
+    """
+    return check_tensor(a) - logsumexp(a, *edges)
+
+
+def cross_entropy(logits: Tensor, target: Tensor, *edges: Edges, mean: bool = False) -> Tensor:
+    """Return -Σ target·log_softmax(logits) over all edges; `mean` averages over the other edges.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> z, t = Variable("z", ["b", "k"]), Variable("t", ["b", "k"])
+    >>> print(cross_entropy(z, t, "k"))
+    -Σ_{b,k} t[b,k] (z[b,k] - logsumexp(z[b,k], k))
+    """
+    logs = log_softmax(logits, *edges)
+    every = dict.fromkeys((*check_tensor(target).edges, *logs.edges))
+    loss = -Contract(every, target, logs)
+    batch = [edge for edge in every if mean and edge not in flatten(edges)]
+    return _divide(loss, [extent(target if edge in target.shape else logs, edge) for edge in batch])
+
+
+def gelu(a: Tensor) -> Tensor:
+    """Return x·Φ(x) of every entry, Φ being the normal distribution function: the exact gelu.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(gelu(Variable("x", ["k"])))
+    1/2 x[k] (erf(x[k] / sqrt(2)) + 1)
+    """
+    return Fraction(1, 2) * (check_tensor(a) * (erf(a / sqrt(Number(2))) + 1))
+
+
+def layer_norm(
+    x: Tensor, *edges: Edges, weight: Tensor | None = None, bias: Tensor | None = None, eps: Numeric = 1e-5
+) -> Tensor:
+    """Shift and scale to mean 0 and variance 1 over the edges, then apply a weight and a bias if given.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> layer_norm(Variable("x", ["b", "k"]), "k").edges
+    ('b', 'k')
+    """
+    centred = check_tensor(x) - mean(x, *edges)
+    variance = mean(centred * centred, *edges)
+    result = centred / sqrt(variance + eps)
+    if weight is not None:
+        result = result * weight
+    return result if bias is None else result + bias
+
+
+def _divide(a: Tensor, sizes: Iterable[Number | Extent]) -> Tensor:
+    known = Fraction(1)
+    for size in sizes:
+        if isinstance(size, Number):
+            known /= size.value
+        else:
+            a = build.divide(a, size)
+    return build.scale(known, a)
+
+
+FUNCTIONS = {
+    function.__name__: function
+    for function in (
+        *(exp, log, power, sqrt, tanh, sigmoid, relu, step, softplus, sin, cos, erf, abs, sign, sum, mean),
+        *(dot, trace, frobenius2, l2_loss, softmax, logsumexp, log_softmax, cross_entropy, gelu, layer_norm),
+    )
+}

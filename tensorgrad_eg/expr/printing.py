@@ -1,0 +1,240 @@
+"""Expressions as one writes them on the blackboard: their `str`.
+
+A sum extends over the product that follows it, juxtaposition is the product, and products and quotients are
+read from left to right. What is printed can be read again with `parse`, but for derivatives and named parts.
+
+>>> from tensorgrad_eg.expr.leaves import Variable
+>>> A, x, y = Variable("A", ["i", "k"]), Variable("x", ["k"]), Variable("y", ["i"])
+>>> print((A @ x - y) ** 2 / 2)
+1/2 (Σ_k A[i,k] x[k] - y[i])^2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Flag, auto
+from fractions import Fraction
+from typing import NamedTuple
+
+from tensorgrad_eg.expr.calculus import Derivative, Tangent
+from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, Variable
+from tensorgrad_eg.expr.linear import Add, Contract, Reduce, Rename, Scale
+from tensorgrad_eg.expr.names import fresh
+from tensorgrad_eg.expr.nonlinear import Apply, LogSumExp, Power, Softmax
+from tensorgrad_eg.expr.tensor import Tensor
+from tensorgrad_eg.expr.walk import children, postorder
+
+# Expressions of up to this many written symbols are written in full; larger ones get names for shared parts.
+LARGE = 80
+DEEPEST = 30
+Names = Mapping[str, str]
+
+
+class Form(Flag):
+    """What a text looks like from outside, to know where it needs brackets.
+
+    >>> Form.SUM in Form.PRODUCT | Form.SIGMA
+    False
+    """
+
+    ATOM = 0
+    SUM = auto()  # a + b
+    SIGMA = auto()  # ends in a sum that would swallow a factor to its right
+    QUOTIENT = auto()  # ends in a division
+    SIGNED = auto()  # starts with a sign or a number
+    PRODUCT = auto()  # a b
+    POWER = auto()  # a^2
+
+
+class Text(NamedTuple):
+    """A written expression and its form.
+
+    >>> Text("a + b", Form.SUM).bracketed(Form.SUM)
+    Text(text='(a + b)', form=<Form.ATOM: 0>)
+    """
+
+    text: str
+    form: Form
+
+    def bracketed(self, unless: Form) -> Text:
+        """Return the text, in brackets if it has one of these forms."""
+        return Text(f"({self.text})", Form.ATOM) if self.form & unless else self
+
+
+def blackboard(root: Tensor) -> str:
+    """Return the expression in index notation; in a large one, parts that are used twice are named.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> x = Variable("x", ["i"])
+    >>> for _ in range(6):
+    ...     x = x * x + 1
+    >>> print(blackboard(x))
+    t5[i] t5[i] + 1
+      where t1[i] = x[i] x[i] + 1
+            t2[i] = t1[i] t1[i] + 1
+            t3[i] = t2[i] t2[i] + 1
+            t4[i] = t3[i] t3[i] + 1
+            t5[i] = t4[i] t4[i] + 1
+    """
+    named = _named_parts(root)
+    lines = [
+        f"{name}{_subscript(node.edges)} = {_write(node, _own(node), named, open_=True).text}"
+        for node, name in named.items()
+    ]
+    first = _write(root, _own(root), named, open_=True).text
+    return "\n".join([first, *(f"  {'where' if i == 0 else '     '} {line}" for i, line in enumerate(lines))])
+
+
+def number_text(value: Fraction) -> str:
+    """Return a number as a fraction, or as a decimal where that is how one would write it.
+
+    >>> number_text(Fraction(1, 2)), number_text(Fraction("1e-5")), number_text(Fraction(1, 30))
+    ('1/2', '1e-05', '1/30')
+    """
+    decimal = repr(float(value)) if value.denominator % 5 == 0 else ""
+    return decimal if decimal and Fraction(decimal) == value else str(value)
+
+
+def _own(node: Tensor) -> Names:
+    return {edge: edge for edge in node.edges}
+
+
+def _subscript(edges: Iterable[str]) -> str:
+    text = ",".join(edges)
+    return f"[{text}]" if text else ""
+
+
+def _named_parts(root: Tensor) -> dict[Tensor, str]:
+    """Choose the parts that get a line of their own: shared ones where all is large, and very deep ones."""
+    order = postorder([root])
+    uses = dict.fromkeys(order, 0)
+    symbols: dict[Tensor, int] = {}
+    for node in order:
+        symbols[node] = 1 + sum(symbols[part] for part in children(node))
+        for part in children(node):
+            uses[part] += 1
+    taken = {node.name for node in order if isinstance(node, Variable)}
+    large = symbols[root] > LARGE
+    depth: dict[Tensor, int] = {}
+    named: dict[Tensor, str] = {}
+    for node in order:
+        depth[node] = 1 + max((depth[part] for part in children(node)), default=0)
+        shared = large and uses[node] > 1 and symbols[node] > 4
+        if node is not root and (shared or depth[node] > DEEPEST):
+            named[node] = fresh(f"t{len(named) + 1}", taken)
+            depth[node] = 0
+    return named
+
+
+def _write(node: Tensor, names: Names, named: Mapping[Tensor, str], open_: bool = False) -> Text:
+    """Write a node with its edges called by `names`; a named part by its name, unless it is to be opened."""
+    if node in named and not open_:
+        return Text(named[node] + _subscript(names[edge] for edge in node.edges), Form.ATOM)
+    match node:
+        case Contract(over, left, right):
+            return _product(node, left, right, _bind(node, names, over), named)
+        case Reduce(over, arg):
+            inner = _bind(node, names, over)
+            return _sigma((inner[edge] for edge in arg.edges if edge in over), _write(arg, inner, named))
+        case Add(terms):
+            return _sum([_write(term, names, named) for term in terms])
+        case Scale(factor, arg):
+            return _multiple(factor, _write(arg, names, named))
+        case Power(arg, exponent):
+            return _power(_write(arg, names, named), exponent)
+        case Rename(arg, mapping):
+            new = dict(mapping)
+            return _write(arg, {edge: names[new.get(edge, edge)] for edge in arg.edges}, named)
+        case Apply(function, arg):
+            return Text(f"{function}({_write(arg, names, named).text})", Form.ATOM)
+        case Softmax(over, arg):
+            return _fibre("softmax", arg, over, names, named)
+        case LogSumExp(over, arg):
+            return _fibre("logsumexp", arg, over, _bind(node, names, over), named)
+        case Derivative(arg, wrt, new_names):
+            by = wrt.name + _subscript(names[edge] for edge in new_names)
+            return Text(f"∂({_write(arg, names, named).text})/∂{by}", Form.PRODUCT)
+        case Tangent(arg, wrt, direction):
+            along = _write(direction, _own(direction), named).text
+            return Text(f"∂({_write(arg, names, named).text})/∂{wrt.name} · ({along})", Form.PRODUCT)
+    return _leaf(node, names)
+
+
+def _leaf(node: Tensor, names: Names) -> Text:
+    match node:
+        case Variable(name, edges):
+            return Text(name + _subscript(names[edge] for edge in edges), Form.ATOM)
+        case Number(value):
+            return Text(number_text(value), Form.SIGNED if value < 0 or value.denominator > 1 else Form.ATOM)
+        case Delta(i, j):
+            return Text(f"δ[{names[i]},{names[j]}]", Form.ATOM)
+        case Extent(size):
+            return Text(f"|{size}|", Form.ATOM)
+        case Constant("pi"):
+            return Text("π", Form.ATOM)
+    raise TypeError(f"no notation for {type(node).__name__}")
+
+
+def _bind(node: Tensor, names: Names, over: frozenset[str]) -> Names:
+    """Extend the names by those of summed edges, which must not look like a free edge."""
+    bound = {edge: names[edge] for edge in node.edges}
+    for edge in sorted(over):
+        bound[edge] = fresh(edge, list(bound.values()))
+    return bound
+
+
+def _product(node: Contract, left: Tensor, right: Tensor, names: Names, named: Mapping[Tensor, str]) -> Text:
+    first = _write(left, names, named)
+    if isinstance(right, Power) and right.exponent < 0 and right not in named:
+        below = _power(_write(right.arg, names, named), -right.exponent)
+        every = Form.SUM | Form.SIGMA | Form.QUOTIENT | Form.SIGNED | Form.PRODUCT
+        above = first.bracketed(Form.SUM | Form.SIGMA)
+        body = Text(
+            f"{above.text} / {below.bracketed(every).text}",
+            Form.PRODUCT | Form.QUOTIENT | (above.form & Form.SIGNED),
+        )
+    else:
+        head = first.bracketed(Form.SUM | Form.SIGMA | Form.QUOTIENT)
+        tail = _write(right, names, named).bracketed(Form.SUM | Form.SIGNED)
+        form = Form.PRODUCT | (head.form & Form.SIGNED) | (tail.form & (Form.SIGMA | Form.QUOTIENT))
+        body = Text(f"{head.text} {tail.text}", form)
+    edges = dict.fromkeys((*left.edges, *right.edges))
+    return _sigma((names[edge] for edge in edges if edge in node.over), body)
+
+
+def _sigma(over: Iterable[str], body: Text) -> Text:
+    edges = list(over)
+    if not edges:
+        return body
+    under = edges[0] if len(edges) == 1 else f"{{{','.join(edges)}}}"
+    inner = body.bracketed(Form.SUM if not body.text.startswith("-") else ~Form.ATOM)
+    return Text(f"Σ_{under} {inner.text}", Form.SIGMA | Form.PRODUCT)
+
+
+def _sum(terms: list[Text]) -> Text:
+    text = terms[0].text
+    for term in terms[1:]:
+        text += f" - {term.text[1:]}" if term.text.startswith("-") else f" + {term.text}"
+    return Text(text, Form.SUM | (terms[0].form & Form.SIGNED))
+
+
+def _multiple(factor: Fraction, arg: Text) -> Text:
+    inner = arg.bracketed(Form.SUM | Form.SIGNED)
+    sign = "-" if factor == -1 else f"{number_text(factor)} "
+    return Text(sign + inner.text, Form.SIGNED | Form.PRODUCT | inner.form)
+
+
+def _power(base: Text, exponent: Fraction) -> Text:
+    if exponent == 1:
+        return base
+    if exponent == Fraction(1, 2):
+        return Text(f"sqrt({base.text})", Form.ATOM)
+    raised = str(exponent) if exponent.denominator == 1 else f"({exponent})"
+    return Text(f"{base.bracketed(~Form.ATOM).text}^{raised}", Form.POWER)
+
+
+def _fibre(
+    function: str, arg: Tensor, over: frozenset[str], names: Names, named: Mapping[Tensor, str]
+) -> Text:
+    edges = ", ".join(names[edge] for edge in arg.edges if edge in over)
+    return Text(f"{function}({_write(arg, names, named).text}, {edges})", Form.ATOM)

@@ -1,0 +1,244 @@
+"""The base of all expressions: immutable, made once for each structure, with named edges and operators.
+
+Two expressions of the same structure are the same object, so that `==` is structural equality at the
+price of a pointer comparison, and shared work is shared in the expression already.
+
+>>> from tensorgrad_eg.expr import Variable
+>>> A, x = Variable("A", ["i", "k"]), Variable("x", ["k"])
+>>> (A @ x) is (A @ x)
+True
+>>> (A @ x).edges
+('i',)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from threading import RLock
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
+from weakref import WeakValueDictionary
+
+from tensorgrad_eg.expr.names import Edges, Numeric, Size
+
+if TYPE_CHECKING:
+    from tensorgrad_eg.expr.calculus import Derivative
+    from tensorgrad_eg.expr.leaves import Variable
+
+_TABLE: WeakValueDictionary[tuple[object, ...], Tensor] = WeakValueDictionary()
+_LOCK = RLock()
+
+T = TypeVar("T", bound="Tensor")
+
+
+class Tensor:
+    """An expression with named edges. `edges` are their names in order, `shape` maps each to its size.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> dict(Variable("A", i="n", k=5).shape)
+    {'i': 'n', 'k': 5}
+    """
+
+    __slots__ = ("__weakref__", "edges", "shape")
+    # NumPy must not spread an operator over the entries of an array: the operators below refuse arrays.
+    __array_ufunc__ = None
+
+    edges: tuple[str, ...]
+    shape: Mapping[str, Size]
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        """Refuse: expressions never change."""
+        raise AttributeError(f"expressions are immutable: cannot set '{name}'.")
+
+    def __delattr__(self, name: str) -> Never:
+        """Refuse: expressions never change."""
+        raise AttributeError(f"expressions are immutable: cannot delete '{name}'.")
+
+    def __copy__(self) -> Self:
+        """Return the expression itself: there is one of each structure."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Return the expression itself: there is one of each structure."""
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle as a list of nodes, so that depth and sharing cost nothing."""
+        from tensorgrad_eg.expr.rebuild import rows, unpickle
+
+        return unpickle, (rows(self),)
+
+    def __str__(self) -> str:
+        """Return the expression as one writes it on the blackboard."""
+        from tensorgrad_eg.expr.printing import blackboard
+
+        return blackboard(self)
+
+    def __repr__(self) -> str:
+        """Return Python that builds the expression, given `from tensorgrad_eg.expr import *`."""
+        from tensorgrad_eg.expr.rebuild import source
+
+        return source(self)
+
+    def __matmul__(self, other: Tensor | Numeric) -> Tensor:
+        """Multiply and sum over every edge the two share."""
+        from tensorgrad_eg.expr import build
+
+        return build.matmul(self, build.as_tensor(other))
+
+    def __rmatmul__(self, other: Numeric) -> Tensor:
+        """Multiply by a number."""
+        return self * other
+
+    def __mul__(self, other: Tensor | Numeric) -> Tensor:
+        """Multiply pointwise: shared edges are matched, the others broadcast."""
+        from tensorgrad_eg.expr import build
+
+        return build.multiply(self, build.as_tensor(other))
+
+    def __rmul__(self, other: Numeric) -> Tensor:
+        """Multiply by a number."""
+        return self * other
+
+    def __add__(self, other: Tensor | Numeric) -> Tensor:
+        """Add: edges are matched by name, missing ones broadcast."""
+        from tensorgrad_eg.expr import build
+
+        return build.add(self, build.as_tensor(other))
+
+    def __radd__(self, other: Numeric) -> Tensor:
+        """Add a number."""
+        from tensorgrad_eg.expr import build
+
+        return build.add(build.as_tensor(other), self)
+
+    def __sub__(self, other: Tensor | Numeric) -> Tensor:
+        """Subtract: edges are matched by name, missing ones broadcast."""
+        from tensorgrad_eg.expr import build
+
+        return build.add(self, build.scale(-1, build.as_tensor(other)))
+
+    def __rsub__(self, other: Numeric) -> Tensor:
+        """Subtract from a number."""
+        from tensorgrad_eg.expr import build
+
+        return build.add(build.as_tensor(other), -self)
+
+    def __truediv__(self, other: Tensor | Numeric) -> Tensor:
+        """Divide pointwise."""
+        from tensorgrad_eg.expr import build
+
+        return build.divide(self, build.as_tensor(other))
+
+    def __rtruediv__(self, other: Numeric) -> Tensor:
+        """Divide a number by the tensor, pointwise."""
+        from tensorgrad_eg.expr import build
+
+        return build.divide(build.as_tensor(other), self)
+
+    def __pow__(self, exponent: Numeric) -> Tensor:
+        """Raise every entry to a rational power."""
+        from tensorgrad_eg.expr import build
+
+        return build.power(self, exponent)
+
+    def __neg__(self) -> Tensor:
+        """Change the sign."""
+        from tensorgrad_eg.expr import build
+
+        return build.scale(-1, self)
+
+    def __pos__(self) -> Tensor:
+        """Return the tensor itself."""
+        return self
+
+    def rename(self, mapping: Mapping[str, str] | None = None, /, **names: str) -> Tensor:
+        """Give edges other names; two edges may swap theirs.
+
+        >>> from tensorgrad_eg.expr import Variable
+        >>> Variable("A", ["i", "k"]).rename(i="k", k="i").edges
+        ('k', 'i')
+        """
+        from tensorgrad_eg.expr import build
+
+        return build.rename(self, {**(mapping or {}), **names})
+
+    def transpose(self, *edges: Edges) -> Tensor:
+        """Put the edges in this order: the order of the axes of the array that a plan returns.
+
+        >>> from tensorgrad_eg.expr import Variable
+        >>> Variable("A", ["i", "k"]).transpose("k", "i").edges
+        ('k', 'i')
+        """
+        from tensorgrad_eg.expr import build
+
+        return build.transpose(self, *edges)
+
+    def sum(self, *edges: Edges) -> Tensor:
+        """Sum over these edges, or over all.
+
+        >>> from tensorgrad_eg.expr import Variable
+        >>> Variable("A", ["i", "k"]).sum("k").edges
+        ('i',)
+        """
+        from tensorgrad_eg.expr import functions
+
+        return functions.sum(self, *edges)
+
+    def mean(self, *edges: Edges) -> Tensor:
+        """Average over these edges, or over all.
+
+        >>> from tensorgrad_eg.expr import Variable
+        >>> print(Variable("x", ["k"]).mean())
+        (Σ_k x[k]) / |k|
+        """
+        from tensorgrad_eg.expr import functions
+
+        return functions.mean(self, *edges)
+
+    def grad(self, x: Variable, names: Mapping[str, str] | Sequence[str] | None = None) -> Derivative:
+        """Return the derivative with respect to a variable: edges of this tensor, then of the variable.
+
+        >>> from tensorgrad_eg.expr import Variable
+        >>> x = Variable("x", ["k"])
+        >>> (x * x).grad(x).edges
+        ('k', 'k_')
+        """
+        from tensorgrad_eg.expr.calculus import Derivative
+
+        return Derivative(self, x, names)
+
+    def simplify(self) -> Tensor:
+        """Return the normal form of the expression."""
+        from tensorgrad_eg.api import simplify
+
+        return simplify(self)
+
+    def draw(self) -> Any:
+        """Return the picture of the expression as a tensor network; it displays itself in a notebook."""
+        from tensorgrad_eg.diagram import draw
+
+        return draw(self)
+
+
+def intern(cls: type[T], shape: Mapping[str, Size], fields: Mapping[str, object]) -> T:
+    """Return the one node of this class, these fields and these edges.
+
+    >>> from tensorgrad_eg.expr import Constant
+    >>> intern(Constant, {}, {"name": "pi"}) is Constant("pi")
+    True
+    """
+    key = (cls, tuple(shape.items()), *fields.values())
+    with _LOCK:
+        node = _TABLE.get(key)
+        if node is None:
+            node = object.__new__(cls)
+            put = object.__setattr__
+            put(node, "edges", tuple(shape))
+            put(node, "shape", MappingProxyType(dict(shape)))
+            for name, value in fields.items():
+                if name not in ("edges", "shape"):
+                    put(node, name, value)
+            _TABLE[key] = node
+    assert isinstance(node, cls)
+    return node
