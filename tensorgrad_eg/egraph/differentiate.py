@@ -1,0 +1,230 @@
+"""Differentiation: names the program to be differentiated as facts; the rules do the rest.
+
+Which tensors depend on which variable, who reads whom and where a chain rule pays is bookkeeping about the program,
+done here. What a derivative is stands in ``rules/50_reverse.egg`` and ``rules/51_forward.egg`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tensorgrad_eg.egraph.dominators import Flow, batch_edges, dense_volume
+from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.text import axes, edges, quote
+
+
+@dataclass(frozen=True)
+class Request:
+    """A derivative that is wanted: of node `of` with respect to a variable, under a name.
+
+    `axes` are the labels of the new edges. With a `direction` (variable read -> node that gives its tangent) it is
+    the directional derivative, and there are no new edges.
+    """
+
+    name: str
+    of: int
+    variable: str
+    axes: tuple[str, ...]
+    direction: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass
+class Labels:
+    """Hands out edge names that nothing uses yet, with their size symbols.
+
+    Example:
+        >>> labels = Labels({"i": "n"})
+        >>> labels.fresh("i"), labels.symbols["i1"]
+        ('i1', 'n')
+    """
+
+    symbols: dict[str, str | int] = field(default_factory=dict)
+
+    def fresh(self, like: str, symbol: str | int | None = None) -> str:
+        """A new name that resembles `like`, for an edge of its size (or of the given one)."""
+        stem = like.rstrip("0123456789'") or like
+        number = 1
+        while f"{stem}{number}" in self.symbols:
+            number += 1
+        name = f"{stem}{number}"
+        self.symbols[name] = self.symbols[like] if symbol is None else symbol
+        return name
+
+
+@dataclass(frozen=True)
+class _Direction:
+    """What is varied: a name, the edges of the varied tensor, and the new edges that stand for them."""
+
+    name: str
+    own: tuple[str, ...]
+    tips: tuple[str, ...]
+
+
+@dataclass
+class Differentiation:
+    """The facts for a set of requests on one program."""
+
+    dag: Dag
+    labels: Labels
+    sizes: Mapping[str, int]
+    facts: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    terms: list[tuple[str, str, tuple[int, ...]]] = field(default_factory=list)
+    _names: int = 0
+    _cuts: dict[tuple[int, tuple[str, ...]], _Direction] = field(default_factory=dict)
+    _asked: set[tuple[str, int]] = field(default_factory=set)
+    _reverse: dict[int, tuple[str, set[int]]] = field(default_factory=dict)
+
+    def size(self, edge: str) -> int:
+        """The size of an edge as far as it is known (a guess guides as well as any)."""
+        symbol = self.labels.symbols.get(edge, edge)
+        return symbol if isinstance(symbol, int) else self.sizes.get(symbol, 16)
+
+    def ask(self, requests: Iterable[Request]) -> None:
+        """States everything that the requests need."""
+        for request in requests:
+            leaves = [
+                at
+                for at in self.dag.reachable([request.of])
+                if self.dag.nodes[at].op == "variable" and _name(self.dag, at) == request.variable
+            ]
+            if request.direction:
+                self._directional(request, leaves)
+            elif not self.dag.free[request.of]:
+                self._gradient(request, leaves)
+            else:
+                self._jacobian(request, leaves)
+
+    # -- reverse mode
+    def _gradient(self, request: Request, leaves: list[int]) -> None:
+        root = self._root(request.of, leaves)
+        reads = " ".join(f"t{at}" for at in leaves)
+        term = f"(gradient {quote(root)} {axes(request.axes)} (multiset-of {reads}))" if leaves else "(number $0)"
+        self.terms.append((request.name, term, tuple(leaves)))
+
+    def _root(self, of: int, leaves: list[int]) -> str:
+        if of not in self._reverse:
+            name = f"root{of}"
+            self._reverse[of] = (name, set())
+            self._state(f"(set (tips {quote(name)}) (set-empty)) (seed {quote(name)} t{of} (number $1))", of)
+        name, known = self._reverse[of]
+        moving = Flow.of(self.dag, leaves)
+        readers: dict[int, list[int]] = {}
+        for at in self.dag.reachable([of]):
+            for child in self.dag.nodes[at].children:
+                if moving.moves(child):
+                    readers.setdefault(child, []).append(at)
+        for at, es in readers.items():
+            if at not in known and at != of:
+                known.add(at)
+                all_readers = [e for e in self._readers(of).get(at, [])]
+                listed = " ".join(f"t{e}" for e in all_readers)
+                self._state(f"(consumers {quote(name)} t{at} (multiset-of {listed}))", at, *all_readers)
+                assert set(es) <= set(all_readers)
+        return name
+
+    def _readers(self, of: int) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for at in self.dag.reachable([of]):
+            for child in self.dag.nodes[at].children:
+                found.setdefault(child, []).append(at)
+        return found
+
+    # -- forward mode
+    def _new(self, kind: str) -> str:
+        self._names += 1
+        return f"{kind}{self._names}"
+
+    def _directional(self, request: Request, leaves: list[int]) -> None:
+        name = self._new("along")
+        self._state(f"(set (tips {quote(name)}) (set-empty))")
+        seeds = dict(request.direction)
+        for leaf in leaves:
+            self._state(f"(seed {quote(name)} t{leaf} t{seeds[leaf]})", leaf, seeds[leaf])
+        self._tangents(name, request.of, Flow.of(self.dag, leaves), volume=1)
+        self.terms.append((request.name, f"(tangent {quote(name)} t{request.of})", (request.of,)))
+
+    def _jacobian(self, request: Request, leaves: list[int]) -> None:
+        name = self._new("jacobian")
+        self._state(f"(set (tips {quote(name)}) {edges(frozenset(request.axes))})")
+        for leaf in leaves:
+            payload = self.dag.nodes[leaf].payload
+            own = payload[1] if isinstance(payload, tuple) else ()
+            self._state(f"(seed {quote(name)} t{leaf} (deltas {axes(tuple(own))} {axes(request.axes)}))", leaf)
+        self._tangents(name, request.of, Flow.of(self.dag, leaves))
+        self.terms.append((request.name, f"(tangent {quote(name)} t{request.of})", (request.of,)))
+
+    def _at(self, z: int, batch: frozenset[str]) -> _Direction:
+        """The direction that varies the entries of node z itself, each batch entry apart."""
+        key = (z, tuple(sorted(batch)))
+        if key not in self._cuts:
+            own = tuple(sorted(self.dag.free[z] - batch))
+            cut = _Direction(f"at{z}{''.join(key[1])}", own, tuple(self.labels.fresh(edge) for edge in own))
+            self._cuts[key] = cut
+            self._state(f"(set (tips {quote(cut.name)}) {edges(frozenset(cut.tips))})")
+            self._state(f"(seed {quote(cut.name)} t{z} (deltas {axes(own)} {axes(cut.tips)}))", z)
+        return self._cuts[key]
+
+    def _tangents(self, name: str, of: int, flow: Flow, volume: int | None = None) -> None:
+        """Decides for every tangent that is needed whether it is opened or split at a dominator."""
+        stack = [of]
+        while stack:
+            at = stack.pop()
+            if (name, at) in self._asked:
+                continue
+            self._asked.add((name, at))
+            if at in flow.sources:
+                continue
+            if not flow.moves(at):
+                self._state(f"(still {quote(name)} t{at})", at)
+                continue
+            z = self._split(at, flow) if volume is None else None
+            if z is None:
+                self._state(f"(opens {quote(name)} t{at})", at)
+                stack.extend(self.dag.nodes[at].children)
+                continue
+            cut = self._at(z, batch_edges(self.dag, z, at))
+            renaming = f"{axes(cut.own)} {axes(cut.tips)}"
+            self._state(f"(passes {quote(name)} t{at} {quote(cut.name)} t{z} {renaming})", at, z)
+            self._tangents(cut.name, at, Flow.of(self.dag, [z]))
+            stack.append(z)
+
+    def _split(self, at: int, flow: Flow) -> int | None:
+        """The dominator at which the Jacobian is narrowest, the closest of those; None if opening is as good."""
+        sizes = {edge: self.size(edge) for n in self.dag.reachable([at]) for edge in self.dag.free[n]}
+        own = min(dense_volume(self.dag, source, at, sizes) for source in sorted(flow.sources))
+        moving = {c for c in self.dag.nodes[at].children if flow.moves(c)}
+        best: tuple[int, int] | None = None
+        for z in flow.chain(at):
+            if z in flow.sources:
+                continue
+            volume = dense_volume(self.dag, z, at, sizes)
+            if volume <= own and (best is None or volume < best[0]):
+                best = (volume, z)
+        if best is None or moving == {best[1]}:
+            return None  # the only child that moves: opening the node is the chain rule already
+        return best[1]
+
+    def _state(self, text: str, *nodes: int) -> None:
+        self.facts.append((text, nodes))
+
+
+def differentiate(engine: Engine, work: Differentiation) -> None:
+    """Loads the facts and runs the differentiation rules until every derivative is written out."""
+    for chunk in _chunked(work.facts, 40):
+        engine.facts(" ".join(text for text, _ in chunk), [n for _, nodes in chunk for n in nodes])
+    for name, text, nodes in work.terms:
+        engine.bind(name, text, nodes)
+    engine.symbols.update(work.labels.symbols)
+    engine.normalise("differentiate")
+
+
+def _chunked(facts: list[tuple[str, tuple[int, ...]]], size: int) -> Iterator[list[tuple[str, tuple[int, ...]]]]:
+    for start in range(0, len(facts), size):
+        yield facts[start : start + size]
+
+
+def _name(dag: Dag, at: int) -> str:
+    payload = dag.nodes[at].payload
+    return str(payload[0]) if isinstance(payload, tuple) else ""

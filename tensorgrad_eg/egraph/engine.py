@@ -1,0 +1,168 @@
+"""The e-graph engine: loads rules and programs, runs rulesets, counts what each rule did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tensorgrad_eg.egraph.rules import programs, rule_files
+from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.egraph.term import Dag, ENode
+from tensorgrad_eg.egraph.text import OPERATIONS, Reader, quote, term
+
+#: How many terms one loading rule builds: its compilation is quadratic in their number.
+_CHUNK = 40
+#: Rounds after which a directed phase is taken to run in circles.
+_ROUNDS = 400
+
+
+class Engine:
+    """One egglog e-graph with the project's rules.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> dag = Dag()
+        >>> dag.roots["e"] = dag.put("scale", Fraction(3), dag.put("number", Fraction(2)))
+        >>> engine = Engine()
+        >>> engine.load(dag)
+        >>> engine.normalise()
+        >>> snapshot = engine.snapshot(["e"])
+        >>> snapshot.nodes[snapshot.roots["e"]]
+        [ENode(op='number', payload=Fraction(6, 1), children=())]
+    """
+
+    def __init__(self, files: tuple[Path, ...] | None = None, matches: Counter[str] | None = None) -> None:
+        """An empty e-graph with the rules of these files."""
+        from egglog.bindings import EGraph  # slow to import, and not needed before the first plan
+
+        self.egraph = EGraph()
+        self.matches: Counter[str] = Counter() if matches is None else matches
+        self.symbols: dict[str, str | int] = {}
+        self._chunks = 0
+        for form in programs(files or rule_files()):  # one by one: a long program is parsed in quadratic time
+            self.command(form)
+        self.command("(function node (i64) Tensor :no-merge)")
+        self.command("(function root (String) Tensor :merge old)")
+
+    def command(self, text: str) -> list[Any]:
+        """Runs egglog text."""
+        return list(self.egraph.run_program(*self.egraph.parse_program(text)))
+
+    def load(self, dag: Dag, symbols: dict[str, str | int] | None = None) -> None:
+        """Puts a program in; its node i becomes `(node i)`.
+
+        Terms are built by rules with many actions: a command of its own for each costs a millisecond.
+        """
+        self.symbols.update(symbols or {})
+        names = "".join(f"(set (symbol {quote(e)}) {quote(str(s))})" for e, s in sorted(self.symbols.items()))
+        self.command(names)
+        for chunk in _chunks(range(len(dag.nodes)), _CHUNK):
+            inside = set(chunk)
+            needed = sorted({c for at in chunk for c in dag.nodes[at].children} - inside)
+            query = " ".join(f"(= t{c} (node {c}))" for c in needed)
+            actions = " ".join(
+                f"(let t{at} {term(dag.nodes[at], dag.free[at], 't{}'.format)}) (set (node {at}) t{at})"
+                + (f" (set (free t{at}) {_set(dag.free[at])})" if dag.nodes[at].op == "variable" else "")
+                for at in chunk
+            )
+            self._once(query, actions)
+        for name, at in dag.roots.items():
+            self.bind(name, f"t{at}", [at])
+
+    def bind(self, name: str, text: str, nodes: Iterable[int]) -> None:
+        """Gives a term over loaded nodes (written t0, t1, …) a name under which a snapshot finds it."""
+        query = " ".join(f"(= t{at} (node {at}))" for at in sorted(set(nodes)))
+        self._once(query, f"(set (root {quote(name)}) {text})")
+
+    def facts(self, text: str, nodes: Iterable[int]) -> None:
+        """States facts about loaded nodes (written t0, t1, …)."""
+        query = " ".join(f"(= t{at} (node {at}))" for at in sorted(set(nodes)))
+        self._once(query, text)
+
+    def _once(self, query: str, actions: str) -> None:
+        self._chunks += 1
+        name = f"load-{self._chunks}"
+        self.command(
+            f"(ruleset {name}) (rule ({query}) ({actions}) :ruleset {name} :name {quote(name)})"
+            f" (run-schedule (run {name}))"
+        )
+
+    def run(self, ruleset: str, saturate: bool = False) -> bool:
+        """Runs a ruleset once, or until nothing changes; whether anything changed."""
+        what = f"(saturate (run {ruleset}))" if saturate else f"(run {ruleset})"
+        report = self.command(f"(run-schedule {what})")[0].report
+        self.matches.update({k.strip('"'): n for k, n in report.num_matches_per_rule.items() if n})
+        return bool(report.updated)
+
+    def normalise(self, *also: str) -> None:
+        """Brings every term to its normal form, running the rulesets in `also` along.
+
+        Renames wait until what they rename is in normal form: pushed into terms that still change, they would copy
+        every stage of them.
+        """
+        for _ in range(_ROUNDS):
+            self._settle(*also, "normalise")
+            if not self._settle("substitute"):
+                return
+
+    def _settle(self, *rulesets: str) -> bool:
+        """Runs rulesets side by side until nothing changes; whether anything did."""
+        for rounds in range(_ROUNDS):
+            self.run("analysis", saturate=True)
+            changed = [self.run(ruleset) for ruleset in rulesets]
+            if not any(changed):
+                return rounds > 0
+        return False
+
+    def count(self) -> int:
+        """How many e-nodes there are of operations a program may contain."""
+        tables = self.egraph.freeze().functions
+        return sum(len(tables[op].rows) for op in OPERATIONS if op in tables)
+
+    def snapshot(self, roots: Iterable[str]) -> Snapshot:
+        """The e-graph as plain Python, classes numbered by age."""
+        reader = Reader(self.egraph)
+        tables = self.egraph.freeze().functions
+        found = [
+            (row.output, op, *reader.row(op, list(row.inputs)))
+            for op in OPERATIONS
+            for row in tables[op].rows
+            if not row.subsumed
+        ]
+        named = {reader.string(row.inputs[0]): row.output for row in tables["root"].rows}
+        free = {row.inputs[0]: reader.set(row.output) for row in tables["free"].rows}
+        values = {v for v, *_ in found} | {c for *_, kids in found for c in kids} | set(named.values())
+        ids = {value: n for n, value in enumerate(sorted(values))}
+        nodes: dict[int, list[ENode]] = {n: [] for n in ids.values()}
+        for value, op, payload, kids in found:
+            numbers = tuple(ids[c] for c in kids)
+            nodes[ids[value]].append(ENode(op, payload, tuple(sorted(numbers)) if op == "add" else numbers))
+        for own in nodes.values():
+            own.sort(key=_order)
+        for row in tables["symbol"].rows:
+            name = reader.string(row.inputs[0])
+            text = reader.string(row.output)
+            self.symbols.setdefault(name, int(text) if text.isdigit() else text)
+        bounds = {n: free.get(value, frozenset()) for value, n in ids.items()}
+        return Snapshot(nodes, bounds, {name: ids[named[name]] for name in roots}, dict(self.symbols))
+
+
+def _order(node: ENode) -> tuple[int, tuple[int, ...], str]:
+    payload = node.payload
+    text = ",".join(sorted(payload)) if isinstance(payload, frozenset) else str(payload)
+    return OPERATIONS.index(node.op), node.children, text
+
+
+def _set(names: frozenset[str]) -> str:
+    from tensorgrad_eg.egraph.text import edges
+
+    return edges(names)
+
+
+def _chunks(items: Iterable[int], size: int) -> Iterator[list[int]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,103 @@
+"""The search: rounds of rules under a budget, with a report of what ran and what stopped it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.text import quote
+
+
+@dataclass(frozen=True)
+class Budget:
+    """When the search ends: after so many rounds, e-nodes or seconds, whichever comes first.
+
+    `slacks` is the schedule of the guide: first only orders that cost no more than what they replace, then, while there
+    is room, dearer detours.
+
+    Example:
+        >>> Budget().rounds
+        12
+    """
+
+    rounds: int = 12
+    nodes: int = 6_000
+    seconds: float = 10.0
+    slacks: tuple[float, ...] = (1.0,)
+
+
+@dataclass
+class Report:
+    """What a search did: phases with their time, matches of every rule, size, and what ended it."""
+
+    phases: dict[str, float] = field(default_factory=dict)
+    matches: Counter[str] = field(default_factory=Counter)
+    rounds: int = 0
+    nodes: int = 0
+    classes: int = 0
+    stopped: str = "saturated"
+
+    def __str__(self) -> str:
+        """One paragraph for people."""
+        times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.phases.items())
+        rules = ", ".join(f"{name} ×{count}" for name, count in self.matches.most_common(8))
+        return (
+            f"search: {self.rounds} rounds, {self.classes} e-classes, {self.nodes} e-nodes, stopped: {self.stopped}\n"
+            f"phases: {times}\nrules:  {rules}"
+        )
+
+
+def saturate(
+    engine: Engine,
+    sizes: Mapping[str, int],
+    budget: Budget,
+    report: Report,
+    progress: Callable[[int, int], None] = lambda round_, nodes: None,
+) -> None:
+    """Runs the search rules until nothing changes or the budget is spent."""
+    started = time.monotonic()
+    _state_sizes(engine, sizes)
+    report.nodes = engine.count()
+    base = report.nodes
+    report.stopped = "saturated"
+    for slack in budget.slacks:
+        engine.command(f"(set (slack) {float(slack)!r})")
+        changed = True
+        while changed:
+            if report.rounds >= budget.rounds:
+                report.stopped = f"rounds ({budget.rounds})"
+                break
+            if report.nodes - base >= budget.nodes:
+                report.stopped = f"e-nodes ({budget.nodes})"
+                break
+            if time.monotonic() - started >= budget.seconds:
+                report.stopped = f"seconds ({budget.seconds:g})"
+                break
+            changed = _round(engine)
+            report.rounds += 1
+            report.nodes = engine.count()
+            progress(report.rounds, report.nodes)
+        if changed:
+            break
+    engine.run("sink")
+    engine.run("analysis", saturate=True)
+    engine.run("sink")
+    engine.run("analysis", saturate=True)
+
+
+def _round(engine: Engine) -> bool:
+    engine.run("analysis", saturate=True)
+    engine.run("volumes", saturate=True)
+    engine.run("judge")
+    changed = engine.run("search")
+    engine.normalise()
+    return changed
+
+
+def _state_sizes(engine: Engine, sizes: Mapping[str, int]) -> None:
+    for edge, symbol in sorted(engine.symbols.items()):
+        size = symbol if isinstance(symbol, int) else sizes.get(symbol, 16)
+        engine.command(f"(set (size {quote(edge)}) {float(size)!r})")

@@ -1,0 +1,118 @@
+"""Terms: programs as directed acyclic graphs of e-nodes, each stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+Payload = None | str | Fraction | frozenset[str] | tuple[str, ...] | tuple[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class ENode:
+    """One operation on classes: what it does, its payload, and the classes it reads.
+
+    ======== ======================= ==========
+    op       payload                 children
+    ======== ======================= ==========
+    variable (name, axes)
+    delta    (edge, edge)
+    number   Fraction
+    constant name
+    extent   size symbol
+    contract edges summed            left, right
+    reduce   edges summed            arg
+    add                              terms
+    scale    Fraction                arg
+    apply    function name           arg
+    power    exponent                arg
+    softmax  edges                   arg
+    logsumexp edges                  arg
+    rename   (from, to)              arg
+    ======== ======================= ==========
+
+    Example:
+        >>> ENode("scale", Fraction(2), (0,)).op
+        'scale'
+    """
+
+    op: str
+    payload: Payload = None
+    children: tuple[int, ...] = ()
+
+
+class Dag:
+    """A program of e-nodes in which equal nodes are one; children come before parents.
+
+    Example:
+        >>> dag = Dag()
+        >>> x = dag.put("variable", ("x", ("i",)))
+        >>> dag.put("variable", ("x", ("i",))) == x, dag.free[x]
+        (True, frozenset({'i'}))
+    """
+
+    def __init__(self) -> None:
+        """An empty program."""
+        self.nodes: list[ENode] = []
+        self.free: list[frozenset[str]] = []
+        self.roots: dict[str, int] = {}
+        self._ids: dict[ENode, int] = {}
+
+    def put(self, op: str, payload: Payload = None, *children: int, free: frozenset[str] | None = None) -> int:
+        """The number of the node, new or known.
+
+        `free` may tighten the bound on the edges it depends on.
+
+        Example:
+            >>> Dag().put("number", Fraction(1))
+            0
+        """
+        node = ENode(op, payload, tuple(sorted(children)) if op == "add" else children)
+        if node not in self._ids:
+            self._ids[node] = len(self.nodes)
+            self.nodes.append(node)
+            self.free.append(free_edges(node, [self.free[c] for c in node.children]) if free is None else free)
+        return self._ids[node]
+
+    def reachable(self, roots: Iterable[int]) -> list[int]:
+        """The nodes that the roots read, in order (children first).
+
+        Example:
+            >>> dag = Dag()
+            >>> one = dag.put("number", Fraction(1))
+            >>> dag.reachable([dag.put("scale", Fraction(2), one)])
+            [0, 1]
+        """
+        seen: set[int] = set()
+        stack = list(roots)
+        while stack:
+            at = stack.pop()
+            if at not in seen:
+                seen.add(at)
+                stack.extend(self.nodes[at].children)
+        return sorted(seen)
+
+
+def free_edges(node: ENode, children: list[frozenset[str]]) -> frozenset[str]:
+    """The free edges of a node whose children have these.
+
+    Example:
+        >>> sorted(free_edges(ENode("contract", frozenset("k"), (0, 1)), [frozenset("ik"), frozenset("kj")]))
+        ['i', 'j']
+    """
+    union = frozenset().union(*children)
+    payload = node.payload
+    match node.op:
+        case "variable" if isinstance(payload, tuple):
+            return frozenset(payload[1])
+        case "delta" if isinstance(payload, tuple):
+            return frozenset(str(edge) for edge in payload)
+        case "contract" | "reduce" | "logsumexp" if isinstance(payload, frozenset):
+            return union - payload
+        case "softmax" if isinstance(payload, frozenset):
+            return union | payload
+        case "rename" if isinstance(payload, tuple):
+            return union - {str(payload[0])} | {str(payload[1])} if payload[0] in union else union
+        case _:
+            return union

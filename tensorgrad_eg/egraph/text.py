@@ -1,0 +1,147 @@
+"""E-nodes as egglog text, and egglog rows as e-nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TYPE_CHECKING, TypeVar
+
+from tensorgrad_eg.egraph.term import ENode, Payload
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from egglog.bindings import EGraph, Value
+
+
+def quote(text: str) -> str:
+    """An egglog string literal.
+
+    Example:
+        >>> quote('a"b')
+        '"a\\\\"b"'
+    """
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def edges(names: frozenset[str]) -> str:
+    """A set of edges, sorted so that the text does not depend on hash order.
+
+    Example:
+        >>> edges(frozenset("ki")), edges(frozenset())
+        ('(set-of "i" "k")', '(set-empty)')
+    """
+    return f"(set-of {' '.join(quote(name) for name in sorted(names))})" if names else "(set-empty)"
+
+
+def axes(names: tuple[str, ...]) -> str:
+    """A list of axes.
+
+    Example:
+        >>> axes(("i", "k"))
+        '(vec-of "i" "k")'
+    """
+    return f"(vec-of {' '.join(quote(name) for name in names)})" if names else "(vec-empty)"
+
+
+def rational(value: Fraction) -> str:
+    """An exact rational.
+
+    Example:
+        >>> rational(Fraction(-1, 2))
+        '(bigrat (bigint -1) (bigint 2))'
+    """
+    return f"(bigrat {_integer(value.numerator)} {_integer(value.denominator)})"
+
+
+def _integer(value: int) -> str:
+    small = abs(value) < 2**62
+    return f"(bigint {value})" if small else f'(from-string "{value}")'
+
+
+def term(node: ENode, free: frozenset[str], child: Callable[[int], str]) -> str:
+    """The egglog term of a node, given the text of its children.
+
+    Example:
+        >>> term(ENode("scale", Fraction(2), (7,)), frozenset(), lambda c: f"t{c}")
+        '(scale (bigrat (bigint 2) (bigint 1)) t7)'
+    """
+    kids = " ".join(child(c) for c in node.children)
+    payload = node.payload
+    match node.op, payload:
+        case "variable", (str(name), tuple(names)):
+            return f"(variable {quote(name)} {axes(names)})"
+        case ("delta", (str(i), str(j))):
+            return f"(delta {quote(i)} {quote(j)})"
+        case ("rename", (str(i), str(j))):
+            return f"(rename {quote(i)} {quote(j)} {kids})"
+        case "power", Fraction():
+            return f"(power {kids} {rational(payload)})"
+        case ("number" | "scale"), Fraction():
+            return f"({node.op} {rational(payload)}{' ' if kids else ''}{kids})"
+        case ("constant" | "extent" | "apply"), str():
+            return f"({node.op} {quote(payload)}{' ' if kids else ''}{kids})"
+        case ("contract" | "reduce" | "softmax" | "logsumexp"), frozenset():
+            return f"({node.op} {edges(payload)} {kids})"
+        case "add", None:
+            return f"(add {edges(free)} (multiset-of {kids}))"
+        case _:
+            raise ValueError(f"no term for {node}")
+
+
+class Reader:
+    """Reads the rows of an e-graph; sets, lists and strings are converted once each."""
+
+    def __init__(self, egraph: EGraph) -> None:
+        """Reads from this e-graph."""
+        self.egraph = egraph
+        self._seen: dict[tuple[str, Value], object] = {}
+
+    def _once(self, kind: str, value: Value, read: Callable[[Value], T]) -> T:
+        key = (kind, value)
+        if key not in self._seen:
+            self._seen[key] = read(value)
+        return self._seen[key]  # type: ignore[return-value]
+
+    def string(self, value: Value) -> str:
+        """A string."""
+        return self._once("string", value, self.egraph.value_to_string)
+
+    def names(self, value: Value) -> tuple[str, ...]:
+        """A list of axes."""
+        return self._once("axes", value, lambda v: tuple(self.string(x) for x in self.egraph.value_to_vec(v)))
+
+    def set(self, value: Value) -> frozenset[str]:
+        """A set of edges."""
+        return self._once("edges", value, lambda v: frozenset(self.string(x) for x in self.egraph.value_to_set(v)))
+
+    def rational(self, value: Value) -> Fraction:
+        """An exact rational."""
+        return self._once("rational", value, self.egraph.value_to_bigrat)
+
+    def row(self, op: str, inputs: list[Value]) -> tuple[Payload, list[Value]]:
+        """The payload and the child classes of one row of a constructor."""
+        match op:
+            case "variable":
+                return (self.string(inputs[0]), self.names(inputs[1])), []
+            case "delta":
+                return (self.string(inputs[0]), self.string(inputs[1])), []
+            case "rename":
+                return (self.string(inputs[0]), self.string(inputs[1])), inputs[2:]
+            case "number" | "scale":
+                return self.rational(inputs[0]), inputs[1:]
+            case "constant" | "extent" | "apply":
+                return self.string(inputs[0]), inputs[1:]
+            case "power":
+                return self.rational(inputs[1]), inputs[:1]
+            case "add":
+                return None, list(self.egraph.value_to_multiset(inputs[1]))
+            case _:
+                return self.set(inputs[0]), inputs[1:]
+
+
+#: The constructors that a finished program may contain.
+OPERATIONS = (
+    "variable", "delta", "number", "constant", "extent", "contract", "reduce", "add", "scale", "apply", "power",
+    "softmax", "logsumexp", "rename",
+)  # fmt: skip

@@ -1,0 +1,155 @@
+"""The e-graph with prices: groups of classes that are one tensor, and what each way to compute them costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.egraph.term import ENode
+from tensorgrad_eg.extract.alias import Alias, aliases
+from tensorgrad_eg.plan.cost import flops
+
+#: A node that costs nothing still counts a little: of equal programs the shorter one is taken, and choices have no cycles.
+STEP = 1e-3
+_FREE = frozenset({"variable", "delta", "number", "constant", "extent"})
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to compute a group: a node of one of its classes.
+
+    `signs` holds, for a sum, the factor with which each child is read (a negated child is read for free).
+    """
+
+    at: int
+    node: ENode
+    children: tuple[int, ...]
+    signs: tuple[int, ...] = ()
+
+
+@dataclass
+class Priced:
+    """Ways and prices, as arrays sorted by group; `best` sweeps work on these."""
+
+    snapshot: Snapshot
+    alias: dict[int, Alias]
+    sizes: dict[str, int]
+    ways: list[Way] = field(default_factory=list)
+    group: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    price: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    child: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    start: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    owner: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    constant: frozenset[int] = frozenset()
+
+    @property
+    def groups(self) -> int:
+        """One more than the largest group number; the last slot is the dummy child."""
+        return max(self.snapshot.nodes, default=0) + 1
+
+    def root(self, name: str) -> int:
+        """The group of a named class."""
+        return self.alias[self.snapshot.roots[name]].group
+
+
+def price(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] | None = None) -> Priced:
+    """Prices an e-graph for these sizes of its size symbols.
+
+    Example:
+        >>> from tensorgrad_eg.egraph.term import ENode
+        >>> x = [ENode("variable", ("x", ("i",)))]
+        >>> s = Snapshot({0: x, 1: [ENode("apply", "exp", (0,))]}, {0: frozenset("i"), 1: frozenset("i")}, {"e": 1}, {"i": "n"})
+        >>> [round(float(p)) for p in price(s, {"n": 7}).price]
+        [0, 7]
+    """
+    alias = aliases(snapshot) if alias is None else alias
+    numbers = {edge: symbol if isinstance(symbol, int) else sizes.get(symbol, 1) for edge, symbol in snapshot.symbols.items()}
+    priced = Priced(snapshot, alias, numbers)
+    priced.constant = _constants(snapshot, alias)
+    rows: dict[tuple[int, tuple[int, ...]], tuple[float, Way]] = {}
+    for at, nodes in snapshot.nodes.items():
+        if at not in alias:
+            continue
+        for node in nodes:
+            for way, cost in _ways(priced, at, node):
+                key = (alias[at].group, tuple(sorted(way.children)))
+                if alias[at].group in way.children or (key in rows and rows[key][0] <= cost):
+                    continue
+                rows[key] = (cost, way)
+    ordered = sorted(rows.items(), key=lambda row: (row[0][0], row[1][0], row[0][1]))
+    priced.ways = [way for _, (_, way) in ordered]
+    _fill(priced, [group for (group, _), _ in ordered], [cost for _, (cost, _) in ordered])
+    return priced
+
+
+def _fill(priced: Priced, groups: list[int], costs: list[float]) -> None:
+    dummy = priced.groups
+    widest = max((len(way.children) for way in priced.ways), default=0)
+    priced.group = np.array(groups, np.int64)
+    priced.price = np.array(costs)
+    priced.child = np.full((len(groups), max(widest, 1)), dummy, np.int64)
+    for n, way in enumerate(priced.ways):
+        priced.child[n, : len(way.children)] = way.children
+    priced.start = np.flatnonzero(np.r_[True, priced.group[1:] != priced.group[:-1]]) if groups else np.zeros(0, np.int64)
+    priced.owner = priced.group[priced.start]
+
+
+def _constants(snapshot: Snapshot, alias: dict[int, Alias]) -> frozenset[int]:
+    """Classes without edges that are built from numbers alone: folded when the program is written."""
+    found: set[int] = set()
+    grown = True
+    while grown:
+        grown = False
+        for at, nodes in snapshot.nodes.items():
+            if at in found or at not in alias or snapshot.free[at]:
+                continue
+            if any(n.op in ("number", "constant", "extent") or _folds(n, found) for n in nodes):
+                found.add(at)
+                grown = True
+    return frozenset(found)
+
+
+def _folds(node: ENode, constants: set[int]) -> bool:
+    arithmetic = node.op in ("scale", "power", "add", "apply") or (node.op == "contract" and not node.payload)
+    return arithmetic and all(c in constants for c in node.children)
+
+
+def _ways(priced: Priced, at: int, node: ENode) -> list[tuple[Way, float]]:
+    snapshot, alias = priced.snapshot, priced.alias
+    if any(c not in alias for c in node.children) or not snapshot.exact(at, node):
+        return []
+    if at in priced.constant and node.op not in _FREE and not all(c in priced.constant for c in node.children):
+        return []
+    plain = Way(at, node, tuple(alias[c].group for c in node.children), (1,) * len(node.children))
+    ways = [(plain, node_price(priced, at, node) + STEP)]
+    if node.op == "add" and at not in priced.constant:
+        negated = [_negated(snapshot, c) for c in node.children]
+        if any(n is not None for n in negated) and all(n is None or n in alias for n in negated):
+            kids = [c if n is None else n for c, n in zip(node.children, negated, strict=True)]
+            signs = tuple(1 if n is None else -1 for n in negated)
+            ways.append((Way(at, node, tuple(alias[k].group for k in kids), signs), ways[0][1]))
+    return ways
+
+
+def _negated(snapshot: Snapshot, at: int) -> int | None:
+    """The class that this one is minus of, if it is written so."""
+    for node in snapshot.nodes[at]:
+        if node.op == "scale" and node.payload == Fraction(-1):
+            return node.children[0]
+    return None
+
+
+def node_price(priced: Priced, at: int, node: ENode) -> float:
+    """The flops of one node, in opt_einsum's unit."""
+    if node.op in _FREE or node.op == "rename" or at in priced.constant:
+        return 0.0
+    snapshot = priced.snapshot
+    over: Any = node.payload if isinstance(node.payload, frozenset) else frozenset()
+    reads = [snapshot.free[c] for c in node.children]
+    return float(flops(node.op, reads, snapshot.free[at], over, priced.sizes, (1,) * len(reads)))
