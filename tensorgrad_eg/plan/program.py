@@ -18,6 +18,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Literal
+
+from tensorgrad_eg.errors import TensorgradError
+
+# What was asked for: one tensor, a list, or a dict with these keys.
+Structure = Literal["tensor", "list"] | tuple[str, ...]
 
 KINDS = (
     "constant",
@@ -33,7 +39,7 @@ KINDS = (
 )
 
 
-class ProgramError(ValueError):
+class ProgramError(TensorgradError, ValueError):
     """A program that no lowering should have written; the message names the step.
 
     >>> issubclass(ProgramError, ValueError)
@@ -173,7 +179,10 @@ class Program:
         """
         shapes: dict[str, tuple[int, ...]] = {}
         for given in self.inputs:
-            _require(len(given.edges) == len(given.sizes), f"input {given.name}: {given.edges} and {given.sizes} differ")
+            _require(
+                len(given.edges) == len(given.sizes),
+                f"input {given.name}: {given.edges} and {given.sizes} differ",
+            )
             _require(given.name not in shapes, f"two inputs are called {given.name!r}")
             shapes[given.name] = self.shape(given.name)
         for step in self.steps:
@@ -189,7 +198,10 @@ class Program:
             for label in (*out.operand.edges, *out.edges):
                 _require(label in self.sizes, f"{where}: the size of label {label!r} is not known")
             self._check_operand(where, out.operand, shapes)
-            _require(len(out.edges) == len(out.names), f"{where}: {out.edges} and names {out.names} differ in length")
+            _require(
+                len(out.edges) == len(out.names),
+                f"{where}: {out.edges} and names {out.names} differ in length",
+            )
             _require(len(set(out.edges)) == len(out.edges), f"{where} has a label twice: {out.edges}")
             _require(set(out.operand.edges) <= set(out.edges), f"{where} drops a label of {out.operand}")
 
@@ -197,7 +209,9 @@ class Program:
         name = operand.tensor
         _require(name in shapes, f"{where} reads {name!r}, which is neither an input nor an earlier step")
         sizes = tuple(self.sizes[edge] for edge in operand.edges)
-        _require(sizes == shapes[name], f"{where} reads {name!r} with sizes {sizes}, but it has {shapes[name]}")
+        _require(
+            sizes == shapes[name], f"{where} reads {name!r} with sizes {sizes}, but it has {shapes[name]}"
+        )
 
 
 def _require(condition: bool, message: str) -> None:
@@ -208,17 +222,23 @@ def _require(condition: bool, message: str) -> None:
 def _check_step(step: Step) -> None:
     where, count = f"step {step.name}", len(step.operands)
     _require(step.kind in KINDS, f"{where} has the unknown kind {step.kind!r}")
-    wanted = {"constant": (0, 0), "delta": (0, 0), "contract": (1, 2), "add": (2, 10**9)}.get(step.kind, (1, 1))
+    wanted = {"constant": (0, 0), "delta": (0, 0), "contract": (1, 2), "add": (2, 10**9)}.get(
+        step.kind, (1, 1)
+    )
     _require(wanted[0] <= count <= wanted[1], f"{where} ({step.kind}) has {count} operands")
     _require(len(set(step.edges)) == len(step.edges), f"{where} writes a label twice: {step.edges}")
-    _require(list(step.over) == sorted(set(step.over)), f"{where}: over is not sorted and distinct: {step.over}")
+    _require(
+        list(step.over) == sorted(set(step.over)), f"{where}: over is not sorted and distinct: {step.over}"
+    )
     labels = {edge for operand in step.operands for edge in operand.edges}
     _require(set(step.over) <= labels, f"{where} sums {step.over}, which its operands do not all have")
     if step.kind == "delta":
         _require(len(step.edges) == 2, f"{where}: a delta has two edges, not {step.edges}")
     else:
         kept = labels if step.kind == "softmax" else labels - set(step.over)
-        _require(set(step.edges) == kept, f"{where} writes {step.edges}, but its operands leave {sorted(kept)}")
+        _require(
+            set(step.edges) == kept, f"{where} writes {step.edges}, but its operands leave {sorted(kept)}"
+        )
     _check_parameters(step, where)
 
 
@@ -229,6 +249,8 @@ def _check_parameters(step: Step, where: str) -> None:
     _require(kind != "apply" or bool(step.function), f"{where}: apply needs the name of a function")
     sums = kind in ("contract", "reduce", "softmax", "logsumexp")
     _require(sums or not step.over, f"{where}: {kind} sums nothing, but over is {step.over}")
-    _require(kind not in ("reduce", "softmax", "logsumexp") or bool(step.over), f"{where}: {kind} over no label")
+    _require(
+        kind not in ("reduce", "softmax", "logsumexp") or bool(step.over), f"{where}: {kind} over no label"
+    )
     plain = all(operand.factor == 1 for operand in step.operands)
     _require(kind == "add" or plain, f"{where}: only an addition has factors")

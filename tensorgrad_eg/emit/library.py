@@ -1,0 +1,175 @@
+"""How an array library writes the operations; NumPy's way here, what others write differently in their own modules.
+
+>>> Library().permute(Code("A"), (1, 0)).text, Library().permute(Code("T"), (2, 0, 1)).text
+('A.T', 'T.transpose(2, 0, 1)')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from tensorgrad_eg.emit.code import POWER, UNARY, Code, call, literal, quotient
+from tensorgrad_eg.emit.code import product as multiply
+
+SOFTMAX = """def softmax(z, axis):
+    e = {np}.exp(z - z.max(axis, keepdims=True))
+    return e / e.sum(axis, keepdims=True)
+"""
+LOGSUMEXP = """def logsumexp(z, axis):
+    m = z.max(axis, keepdims=True)
+    m = {np}.where({np}.isfinite(m), m, 0)
+    return {np}.log({np}.exp(z - m).sum(axis)) + m.squeeze(axis)
+"""
+
+
+class Library:
+    """Writes NumPy source; `like` is a tensor whose dtype and device new tensors take.
+
+    >>> Library().power(Code("x"), Fraction(-1, 2)).text
+    '1 / np.sqrt(x)'
+    """
+
+    name = "numpy"
+    module = "np"
+    imports: tuple[str, ...] = ("import numpy as np",)
+    options: tuple[str, ...] = ("dtype",)
+    embeds = False
+    in_place = False
+    einsum_options: tuple[str, ...] = ("optimize=True",)
+
+    def __init__(self, like: str | None = None) -> None:
+        """Write new tensors like this one."""
+        self.like = like
+
+    def permute(self, code: Code, order: Sequence[int]) -> Code:
+        """The axes in another order: `.T`, `.mT` (last two) or in full."""
+        rank = len(order)
+        if tuple(order) == tuple(range(rank)):
+            return code
+        if rank == 2:
+            return Code(f"{code.atom}.T")
+        if tuple(order) == (*range(rank - 2), rank - 1, rank - 2):
+            return Code(f"{code.atom}.mT")
+        return self.reorder(code, order)
+
+    def reorder(self, code: Code, order: Sequence[int]) -> Code:
+        """The axes in another order, in full."""
+        return Code(f"{code.atom}.transpose({_list(order)})")
+
+    def insert(self, code: Code, new: Sequence[bool]) -> Code:
+        """New axes of size one where `new` says so; those in front come by themselves, by broadcasting."""
+        places = list(new)
+        while places and places[0]:
+            places.pop(0)
+        if not any(places):
+            return code
+        return Code(f"{code.atom}[{', '.join('None' if place else ':' for place in places)}]")
+
+    def sum(self, code: Code, axes: Sequence[int], rank: int) -> Code:
+        """The sum over some axes."""
+        return Code(f"{code.atom}.sum({'' if len(axes) == rank else axes_text(axes)})")
+
+    def einsum(self, equation: str, operands: Sequence[Code]) -> Code:
+        """An einsum of any number of operands."""
+        texts = [operand.text for operand in operands]
+        return call(f"{self.module}.einsum", f'"{equation}"', *texts, *self.einsum_options)
+
+    def diagonal(self, code: Code, first: int, second: int) -> Code:
+        """The diagonal of two axes, which becomes the last axis."""
+        return Code(f"{code.atom}.diagonal(0, {first}, {second})")
+
+    def row_times(self, vector: Code, matrix: Code, rank: int) -> Code:
+        """A batch of vectors, with `rank` axes, each times its matrix."""
+        colons = ", ".join([":"] * (rank - 1))
+        rows = Code(f"{vector.atom}[{colons}, None, :]")
+        return Code(f"({rows.text} @ {matrix.at(UNARY)})[{colons}, 0]")
+
+    def flatten(self, code: Code) -> Code:
+        """All elements in one axis."""
+        return Code(f"{code.atom}.ravel()")
+
+    def eye(self, size: int) -> Code:
+        """The identity matrix."""
+        return call(f"{self.module}.eye", str(size), *self.typed())
+
+    def full(self, shape: Sequence[int], value: float) -> Code:
+        """A tensor of one number."""
+        return call(f"{self.module}.full", shape_text(shape), _whole(value), *self.typed())
+
+    def typed(self) -> list[str]:
+        """The arguments that give a new tensor the dtype (and the device) of the inputs."""
+        return [f"{option}={f'{self.like}.{option}' if self.like else option}" for option in self.options]
+
+    def expand(self, code: Code, shape: Sequence[int]) -> Code:
+        """Broadcast to a shape, without a copy."""
+        return call(f"{self.module}.broadcast_to", code.text, shape_text(shape))
+
+    def copy(self, code: Code) -> Code:
+        """A copy, for a result that would otherwise share its memory with an argument."""
+        return Code(f"{code.atom}.copy()")
+
+    def power(self, code: Code, exponent: Fraction) -> Code:
+        """A power; square roots and reciprocals by their names."""
+        if exponent == Fraction(1, 2):
+            return call(f"{self.module}.sqrt", code.text)
+        if exponent == Fraction(-1, 2):
+            return self.rsqrt(code)
+        if exponent < 0:
+            return self.reciprocal(code, -exponent)
+        if exponent == 1:
+            return code
+        text = literal(exponent)
+        return Code(f"{code.atom}**{text.atom}", POWER)
+
+    def reciprocal(self, code: Code, exponent: Fraction) -> Code:
+        """One over a power."""
+        return quotient(Code("1"), self.power(code, exponent))
+
+    def rsqrt(self, code: Code) -> Code:
+        """One over the square root."""
+        return quotient(Code("1"), call(f"{self.module}.sqrt", code.text))
+
+    def softmax(self, code: Code, axes: Sequence[int], rank: int) -> Code:
+        """A softmax over some axes, that never overflows."""
+        return call("softmax", code.text, axes_text(axes))
+
+    def logsumexp(self, code: Code, axes: Sequence[int], rank: int) -> Code:
+        """The logarithm of a sum of exponentials, that never overflows."""
+        return call("logsumexp", code.text, axes_text(axes))
+
+    def helpers(self) -> dict[str, str]:
+        """Functions that the source may need, by name."""
+        return {"softmax": SOFTMAX.format(np=self.module), "logsumexp": LOGSUMEXP.format(np=self.module)}
+
+    def multiply(self, left: Code, right: Code, fresh: bool) -> Code:
+        """A product; `fresh`: the left operand is nobody else's, and may be written over."""
+        return multiply(left, right)
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """A shape as a tuple.
+
+    >>> shape_text([3]), shape_text([])
+    ('(3,)', '()')
+    """
+    return f"({_list(shape)}{',' if len(shape) == 1 else ''})"
+
+
+def axes_text(axes: Sequence[int]) -> str:
+    """One axis as a number, several as a tuple.
+
+    >>> axes_text([1]), axes_text([0, 2])
+    ('1', '(0, 2)')
+    """
+    return str(axes[0]) if len(axes) == 1 else f"({_list(axes)})"
+
+
+def _list(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _whole(value: float) -> str:
+    """A float that stays one: an integer would decide the dtype."""
+    text = literal(value).text
+    return f"{text}.0" if text.lstrip("-").isdecimal() else text

@@ -1,0 +1,90 @@
+"""PyTorch source, for eager execution: few kernels, and large temporaries are written over instead of allocated anew.
+
+>>> from tensorgrad_eg.emit.code import Code
+>>> Torch().reorder(Code("T"), (2, 0, 1)).text
+'T.permute(2, 0, 1)'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from tensorgrad_eg.emit.code import POWER, UNARY, Code, call, literal, product
+from tensorgrad_eg.emit.library import Library, axes_text
+
+SOFTMAX = """def softmax(z, dim):
+    e = torch.exp(z - z.amax(dim, keepdim=True))
+    return e / e.sum(dim, keepdim=True)
+"""
+
+
+class Torch(Library):
+    """PyTorch.
+
+    >>> Torch("A").eye(3).text
+    'torch.eye(3, dtype=A.dtype, device=A.device)'
+    """
+
+    name = "torch"
+    module = "torch"
+    imports = ("import torch",)
+    options = ("dtype", "device")
+    embeds = True
+    in_place = True
+    einsum_options = ()
+
+    def reorder(self, code: Code, order: Sequence[int]) -> Code:
+        """The axes in another order, in full."""
+        return Code(f"{code.atom}.permute({', '.join(map(str, order))})")
+
+    def insert(self, code: Code, new: Sequence[bool]) -> Code:
+        """New axes of size one; a single one by `unsqueeze`, which takes less time than indexing."""
+        places = list(new)
+        while places and places[0]:
+            places.pop(0)
+        if sum(places) == 1:
+            return Code(f"{code.atom}.unsqueeze({places.index(True)})")
+        return super().insert(code, new)
+
+    def row_times(self, vector: Code, matrix: Code, rank: int) -> Code:
+        """A batch of vectors, each times its matrix."""
+        return Code(f"({vector.atom}.unsqueeze({rank - 1}) @ {matrix.at(UNARY)}).squeeze({rank - 1})")
+
+    def flatten(self, code: Code) -> Code:
+        """All elements in one axis."""
+        return Code(f"{code.atom}.flatten()")
+
+    def expand(self, code: Code, shape: Sequence[int]) -> Code:
+        """Broadcast to a shape, without a copy."""
+        return Code(f"{code.atom}.expand({', '.join(map(str, shape))})")
+
+    def copy(self, code: Code) -> Code:
+        """A copy, for a result that would otherwise share its memory with an argument."""
+        return Code(f"{code.atom}.clone()")
+
+    def reciprocal(self, code: Code, exponent: Fraction) -> Code:
+        """One over a power: `1 / x` would run two kernels."""
+        if exponent == 1:
+            return call("torch.reciprocal", code.text)
+        return Code(f"{code.atom}**{literal(-exponent).at(UNARY)}", POWER)
+
+    def rsqrt(self, code: Code) -> Code:
+        """One over the square root."""
+        return call("torch.rsqrt", code.text)
+
+    def softmax(self, code: Code, axes: Sequence[int], rank: int) -> Code:
+        """A softmax; torch has it for one axis."""
+        return call("torch.softmax" if len(axes) == 1 else "softmax", code.text, axes_text(axes))
+
+    def logsumexp(self, code: Code, axes: Sequence[int], rank: int) -> Code:
+        """The logarithm of a sum of exponentials."""
+        return call("torch.logsumexp", code.text, axes_text(axes))
+
+    def helpers(self) -> dict[str, str]:
+        """The softmax over several axes."""
+        return {"softmax": SOFTMAX}
+
+    def multiply(self, left: Code, right: Code, fresh: bool) -> Code:
+        """A product, in place where the left operand is fresh."""
+        return Code(f"{left.atom}.mul_({right.text})") if fresh else product(left, right)

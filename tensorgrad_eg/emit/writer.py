@@ -1,0 +1,256 @@
+"""A program as the source of one function.
+
+Steps that are read once go into the expression of their reader while the line stays short; every line says as a comment what it
+computes. The function takes the variables that are read, in the order of the program's inputs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tensorgrad_eg.emit.code import Code
+from tensorgrad_eg.emit.diagonals import embed
+from tensorgrad_eg.emit.identifiers import identifiers, plain
+from tensorgrad_eg.emit.library import Library
+from tensorgrad_eg.emit.results import arranged, gathered, header
+from tensorgrad_eg.emit.steps import build, reads
+from tensorgrad_eg.emit.tensors import Value, permuted
+from tensorgrad_eg.plan.cost import elements
+from tensorgrad_eg.plan.folding import fold
+from tensorgrad_eg.plan.liveness import peak_elements
+from tensorgrad_eg.plan.notation import Formula, formula, indexed
+from tensorgrad_eg.plan.program import Operand, Output, Program, Step, Structure
+
+LINE = 88
+INLINE = 50
+RETURNED = 76
+COMMENTED = 110
+# Above this many elements, and twice what must be alive at once, names are deleted when they are no longer needed.
+DELETE = 2**22
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the body: the name it assigns, its source, its comment.
+
+    >>> Line("r", "a - b", "r[i] = a[i] - b[i]").text()
+    '    r = a - b  # r[i] = a[i] - b[i]'
+    """
+
+    name: str
+    code: str
+    comment: str = ""
+
+    def text(self) -> str:
+        """The line, its comment behind it or, when that is too long, above it."""
+        body = f"    {self.name} = {self.code}" if self.name else f"    {self.code}"
+        if not self.comment:
+            return body
+        joined = f"{body}  # {self.comment}"
+        return joined if len(joined) <= COMMENTED else f"    # {self.comment}\n{body}"
+
+
+class Writer:
+    """Writes one program for one library; `lines` grows as the steps are taken in order."""
+
+    def __init__(self, program: Program, library: Library, structure: Structure) -> None:
+        """Take a program; nothing is written yet."""
+        self.program = fold(program)
+        self.structure = structure
+        self.steps = {step.name: step for step in self.program.steps}
+        self.readers = _readers(self.program)
+        self.inputs = [given for given in self.program.inputs if self.readers[given.name]]
+        self.names = identifiers([*(given.name for given in self.inputs), *self.steps])
+        library.like = self.names[self.inputs[0].name] if self.inputs else None
+        self.library = library
+        self.lines: list[Line] = []
+        self.inlined: dict[str, Value] = {}
+        self.named: dict[str, Value] = {
+            given.name: Value(Code(self.names[given.name]), given.edges, alias=True) for given in self.inputs
+        }
+
+    def write(self) -> str:
+        """The whole source: imports, helper functions, the function."""
+        for step in self.program.steps:
+            self.take(step)
+        results = self.results()
+        last = Line("", f"return {results}", self.returned())
+        body = [line.text() for line in (*self.deleting(results), last)]
+        parameters = [self.names[given.name] for given in self.inputs]
+        if not parameters:
+            parameters = [f"{option}=None" for option in self.library.options]
+        about = header(self.program, self.inputs, self.names, self.structure)
+        head = [f"def plan({', '.join(parameters)}):", *_docstring(about)]
+        return self.preamble("\n".join([*head, *body]) + "\n")
+
+    def preamble(self, function: str) -> str:
+        """Imports, and the helpers that the function calls."""
+        helpers = [
+            text
+            for name, text in self.library.helpers().items()
+            if re.search(rf"(?<![\w.]){name}\(", function)
+        ]
+        source = "\n\n".join([*helpers, function])
+        lines = [line for line in self.library.imports if re.search(rf"\b{line.split()[-1]}[.(]", source)]
+        lines = (["import math"] if "math." in source else []) + (lines or [self.library.imports[0]])
+        return "\n".join(lines) + "\n\n\n" + source
+
+    def take(self, step: Step) -> None:
+        """Write a step, or keep its expression for its only reader."""
+        value, comment = self.built(step)
+        returned = self.structure == "tensor" and self.program.outputs[0].operand.tensor == step.name
+        short = len(value.code.text) <= (RETURNED if returned else INLINE) and self.readers[step.name] == 1
+        if short or step.kind in ("constant", "delta"):
+            self.inlined[step.name] = value
+        else:
+            self.assign(step.name, value, comment)
+
+    def built(self, step: Step) -> tuple[Value, str]:
+        """The value of a step; operands that make its line too long, or are read twice in it, get lines of their own."""
+        for operand in step.operands:
+            twice = step.kind == "apply" and reads(self.library, step.function) > 1
+            if operand.tensor in self.inlined and twice:
+                self.assign_inlined(operand.tensor)
+        while True:
+            value = self.expression(step)
+            waiting = [o.tensor for o in step.operands if self.splittable(o.tensor)]
+            if not waiting or len(value.code.text) + len(self.names[step.name]) + 7 <= LINE:
+                return value, self.comment(step.name, step.edges)
+            self.assign_inlined(max(waiting, key=lambda name: len(self.inlined[name].code.text)))
+
+    def expression(self, step: Step) -> Value:
+        """The value of a step in the order of its axes, with what it reads as it stands."""
+        if self.library.embeds and (embedded := self.embedded(step)):
+            return embedded
+        operands = [self.read(operand) for operand in step.operands]
+        value = build(self.library, step, operands, self.program.sizes)
+        return permuted(self.library, value, step.edges)
+
+    def embedded(self, step: Step) -> Value | None:
+        """The value of a step that puts a tensor on a diagonal, or None if the step does something else."""
+        kinds = [self.steps[o.tensor].kind if o.tensor in self.steps else "" for o in step.operands]
+        for delta, other in (
+            ((0, 1), (1, 0)) if step.kind == "contract" and len(kinds) == 2 and not step.over else ()
+        ):
+            if kinds[delta] == "delta" and kinds[other] != "constant":
+                read = self.read(step.operands[other])
+                embedded = embed(
+                    self.library, step.operands[delta].edges, read, step.edges, self.program.sizes
+                )
+                if embedded:
+                    return embedded
+        return None
+
+    def read(self, operand: Operand) -> Value:
+        """What an operand reads, its axes under the operand's labels."""
+        name = operand.tensor
+        if name in self.inlined and self.steps[name].kind == "delta" and self.readers[name] > 1:
+            self.assign_inlined(name)
+        value = self.inlined.get(name) or self.named[name]
+        return replace(value, edges=operand.edges)
+
+    def splittable(self, name: str) -> bool:
+        """Whether an expression that waits for its reader could have a line of its own instead."""
+        return name in self.inlined and self.steps[name].kind != "constant"
+
+    def assign_inlined(self, name: str) -> None:
+        """Give a name to an expression that waited for its reader."""
+        self.assign(name, self.inlined[name], self.comment(name, self.steps[name].edges))
+        del self.inlined[name]
+
+    def assign(self, name: str, value: Value, comment: str) -> None:
+        """Write a line."""
+        self.lines.append(Line(self.names[name], value.code.text, comment))
+        fresh = value.fresh and self.readers[name] == 1
+        self.named[name] = replace(value, code=Code(self.names[name]), fresh=fresh, below=None)
+
+    def comment(self, name: str, edges: Sequence[str]) -> str:
+        """`name[labels] = formula`, with what is inlined written out."""
+        text = self.formula(name, tuple(edges), frozenset(edges), top=True).text
+        return plain(f"{indexed(self.names[name], edges)} = {text}")
+
+    def formula(self, name: str, edges: tuple[str, ...], taken: frozenset[str], top: bool = False) -> Formula:
+        """A tensor under these labels: a name, or what it is made of where its expression is inlined."""
+        if not top and name not in self.inlined:
+            return Formula(indexed(self.names[name], edges))
+        step = self.steps[name]
+        labels = dict(zip(step.edges, edges, strict=True))
+        for label in step.labels:
+            if label not in labels:
+                labels[label] = unused(label, taken | frozenset(labels.values()))
+        inside = taken | frozenset(labels.values())
+        operands = [
+            self.formula(operand.tensor, tuple(labels[edge] for edge in operand.edges), inside)
+            for operand in step.operands
+        ]
+        return formula(step, operands or None, labels)
+
+    def results(self) -> str:
+        """What is returned, as one expression; large ones get names first."""
+        outputs = self.program.outputs
+        while True:
+            codes = [self.result(out) for out in outputs]
+            text = gathered(codes, self.structure)
+            waiting = [out.operand.tensor for out in outputs if self.splittable(out.operand.tensor)]
+            if not waiting or len(text) + 11 <= LINE:
+                break
+            self.assign_inlined(max(waiting, key=lambda name: len(self.inlined[name].code.text)))
+        return text
+
+    def returned(self) -> str:
+        """The formula of a single result whose expression is in the return statement."""
+        if self.structure != "tensor" or self.program.outputs[0].operand.tensor not in self.inlined:
+            return ""
+        out = self.program.outputs[0]
+        edges = tuple(dict.fromkeys(out.operand.edges))
+        return plain(self.formula(out.operand.tensor, out.operand.edges, frozenset(edges)).text)
+
+    def result(self, out: Output) -> Code:
+        """An output in the order the user wants."""
+        return arranged(self.library, self.read(out.operand), out, self.program.sizes)
+
+    def deleting(self, results: str) -> list[Line]:
+        """The lines, with `del` after the last use of names, where that spares much memory."""
+        held = sum(elements(step.edges, self.program.sizes) for step in self.program.steps)
+        if held < DELETE or held < 2 * peak_elements(self.program):
+            return self.lines
+        last: dict[str, int] = {}
+        for number, line in enumerate(self.lines):
+            last.update((word, number) for word in re.findall(r"\w+", line.code))
+        kept = set(re.findall(r"\w+", results))
+        lines: list[Line] = []
+        for number, line in enumerate(self.lines):
+            lines.append(line)
+            gone = [
+                one.name
+                for one in self.lines[:number]
+                if last.get(one.name) == number and one.name not in kept
+            ]
+            lines += [Line("", f"del {', '.join(gone)}")] if gone else []
+        return lines
+
+
+def _docstring(lines: Sequence[str]) -> list[str]:
+    quotes = '"""'
+    if len(lines) == 1:
+        return [f"    {quotes}{lines[0]}{quotes}"]
+    return [f"    {quotes}{lines[0]}", *(f"    {line}".rstrip() for line in lines[1:]), f"    {quotes}"]
+
+
+def _readers(program: Program) -> Counter[str]:
+    operands = [operand for step in program.steps for operand in step.operands]
+    return Counter(operand.tensor for operand in (*operands, *(out.operand for out in program.outputs)))
+
+
+def unused(label: str, taken: frozenset[str]) -> str:
+    """The label, with as many primes as it takes to be none of those taken.
+
+    >>> unused("i", frozenset({"i"}))
+    "i'"
+    """
+    while label in taken:
+        label += "'"
+    return label

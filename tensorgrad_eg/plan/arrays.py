@@ -1,0 +1,131 @@
+"""Arrays given to a plan: which library they are of, and whether they are what the plan was made for.
+
+>>> import numpy as np
+>>> from tensorgrad_eg.plan.program import Input, Program
+>>> program = Program((Input("A", ("i", "k"), ("i", "k")),), (), (), {}, {"i": 2, "k": 3})
+>>> bind(program, {"A": np.zeros((3, 2))})
+Traceback (most recent call last):
+tensorgrad_eg.errors.ArrayShapeError: array A has shape (3, 2), but its edges (i, k) have sizes (2, 3). \
+Its axes are in the wrong order: transpose it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, TensorgradError
+from tensorgrad_eg.plan.program import Input, Program
+
+
+class ArrayKindError(TensorgradError, TypeError):
+    """Arrays that a plan cannot compute with, or of two libraries in one call.
+
+    >>> raise ArrayKindError("A is complex")
+    Traceback (most recent call last):
+    tensorgrad_eg.plan.arrays.ArrayKindError: A is complex
+    """
+
+
+def kind(array: object) -> str:
+    """The library of an array: torch, jax or numpy; numbers and lists count as numpy.
+
+    >>> kind([1.0, 2.0])
+    'numpy'
+    """
+    module = type(array).__module__.split(".")[0]
+    if module in ("torch", "jax", "jaxlib"):
+        return "torch" if module == "torch" else "jax"
+    # A subclass of torch.Tensor (a Parameter, say) may live anywhere.
+    bases = {base.__module__.split(".")[0] for base in type(array).__mro__}
+    return "torch" if "torch" in bases else "jax" if bases & {"jax", "jaxlib"} else "numpy"
+
+
+def bind(program: Program, arrays: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The library to use, and the arrays by name: checked, with one floating dtype.
+
+    >>> from tensorgrad_eg.plan.program import Input, Program
+    >>> backend, bound = bind(Program((Input("x", ("i",), (2,)),), (), (), {}), {"x": [1, 2]})
+    >>> backend, bound["x"].dtype
+    ('numpy', dtype('float64'))
+    """
+    _check_names(program, arrays)
+    backend = _backend(arrays)
+    converted = {name: array if _is_array(array) else np.asarray(array) for name, array in arrays.items()}
+    for given in program.inputs:
+        if given.name in converted:
+            _check_shape(program, given, tuple(converted[given.name].shape))
+    return backend, _unified(backend, converted)
+
+
+def _check_names(program: Program, arrays: Mapping[str, Any]) -> None:
+    names = [given.name for given in program.inputs]
+    for name in arrays:
+        if name not in names:
+            raise ArrayNameError.unknown(name, names)
+    needed = [name for name in names if program.readers(name)]
+    missing = [name for name in needed if name not in arrays]
+    if missing:
+        raise ArrayNameError.missing(missing, needed)
+
+
+def _is_array(array: object) -> bool:
+    return kind(array) != "numpy" or isinstance(array, np.ndarray)
+
+
+def _backend(arrays: Mapping[str, Any]) -> str:
+    """The one library of all real arrays; plain numbers and lists go along with any."""
+    kinds = {kind(array): name for name, array in reversed(list(arrays.items())) if _is_array(array)}
+    if len(kinds) > 1:
+        found = ", ".join(f"{name} is of {library}" for library, name in sorted(kinds.items()))
+        raise ArrayKindError(f"the arrays of one call are of one library, but {found}. Convert one of them.")
+    return next(iter(kinds), "numpy")
+
+
+def _check_shape(program: Program, given: Input, found: tuple[int, ...]) -> None:
+    expected = program.shape(given.name)
+    if found == expected:
+        return
+    error = ArrayShapeError.of(given.name, given.edges, expected, found)
+    wrong = [
+        f"edge {edge!r} (size {symbol!r}) should be {size}, not {have}"
+        for edge, symbol, size, have in zip(given.edges, given.sizes, expected, found, strict=False)
+        if size != have
+    ]
+    if len(found) == len(expected) and sorted(found) != sorted(expected):
+        raise ArrayShapeError(f"{error} In detail: {'; '.join(wrong)}.")
+    raise error
+
+
+def _unified(backend: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """All arrays with the widest of their floating dtypes; integers become floats, for functions need them."""
+    if backend == "torch":
+        return _unified_torch(arrays)
+    if not arrays:
+        return {}
+    for name, array in arrays.items():
+        if np.dtype(array.dtype).kind not in "fiubV":
+            raise ArrayKindError(f"array {name} has dtype {array.dtype}; plans compute with real numbers.")
+    floating = [array.dtype for array in arrays.values() if np.dtype(array.dtype).kind in "fV"]
+    dtype = np.result_type(*floating) if floating else np.dtype(np.float64)
+    return {name: array if array.dtype == dtype else array.astype(dtype) for name, array in arrays.items()}
+
+
+def _unified_torch(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    import torch
+
+    tensors = {name: array for name, array in arrays.items() if kind(array) == "torch"}
+    for name, tensor in tensors.items():
+        if tensor.is_complex():
+            raise ArrayKindError(f"array {name} has dtype {tensor.dtype}; plans compute with real numbers.")
+    floating = [tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()]
+    dtype = floating[0] if floating else torch.get_default_dtype()
+    for other in floating[1:]:
+        dtype = torch.promote_types(dtype, other)
+    device = next(iter(tensors.values())).device
+    return {
+        name: array.to(dtype) if name in tensors else torch.as_tensor(array, dtype=dtype, device=device)
+        for name, array in arrays.items()
+    }

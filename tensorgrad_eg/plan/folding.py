@@ -1,0 +1,63 @@
+"""Arithmetic on constants, done once instead of in every run.
+
+>>> from fractions import Fraction
+>>> from tensorgrad_eg.plan.program import Operand, Output, Program, Step
+>>> steps = (Step("c", "constant", (), (), value=4.0), Step("r", "power", (Operand("c", ()),), (), number=Fraction(1, 2)))
+>>> fold(Program((), steps, (Output(Operand("r", ()), (), ()),), {})).steps[-1].value
+2.0
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tensorgrad_eg.expr.pointwise import POINTWISE
+from tensorgrad_eg.plan.program import Program, Step
+
+
+def fold(program: Program) -> Program:
+    """The program with every step that reads only constants made a constant, and steps that nobody reads left out.
+
+    >>> from tensorgrad_eg.plan.program import Program, Step
+    >>> fold(Program((), (Step("unused", "constant", (), (), value=1.0),), (), {})).steps
+    ()
+    """
+    values: dict[str, float] = {}
+    steps = []
+    for step in program.steps:
+        known = [values.get(operand.tensor) for operand in step.operands]
+        if step.kind == "constant":
+            values[step.name] = step.value or 0.0
+        elif known and None not in known:
+            values[step.name] = _evaluate(step, [value for value in known if value is not None])
+            step = Step(step.name, "constant", (), (), value=values[step.name])
+        steps.append(step)
+    return _needed(replace(program, steps=tuple(steps)))
+
+
+def _evaluate(step: Step, values: Sequence[float]) -> float:
+    with np.errstate(all="ignore"):
+        if step.kind == "apply" and step.function in POINTWISE:
+            return float(POINTWISE[step.function].evaluate(np.asarray(values[0])))
+        if step.kind == "power":
+            return float(np.float64(values[0]) ** float(step.number or 0))
+        if step.kind == "scale":
+            return values[0] * float(step.number or 0)
+        if step.kind == "add":
+            factors = [float(operand.factor) for operand in step.operands]
+            return math.fsum(factor * value for factor, value in zip(factors, values, strict=True))
+        return math.prod(values)
+
+
+def _needed(program: Program) -> Program:
+    wanted = {out.operand.tensor for out in program.outputs}
+    kept: list[Step] = []
+    for step in reversed(program.steps):
+        if step.name in wanted:
+            kept.append(step)
+            wanted.update(operand.tensor for operand in step.operands)
+    return replace(program, steps=tuple(reversed(kept)))

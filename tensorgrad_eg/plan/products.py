@@ -1,0 +1,235 @@
+"""How two tensors are best multiplied, given the order of their axes: plain labels, no text and no arrays.
+
+The layout of a program is chosen with these prices, and the source is written from the same recipes. A price is in elements
+moved (about half a nanosecond each); what every form shares, the multiplications themselves, is left out. The figures were
+measured on one CPU core: a batch of matrix-vector products is ten times faster written as row times matrix, an elementwise
+operation on differently ordered tensors costs up to six times one on equally ordered ones, `einsum` takes 10 µs more to start.
+
+>>> best(("i", "k"), ("k",), ("k",), ("i",), {"i": 100, "k": 50}).form
+'matmul'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tensorgrad_eg.plan.cost import elements
+
+Edges = tuple[str, ...]
+START = {"elementwise": 4_000, "matmul": 4_000, "sum": 8_000, "row": 12_000, "einsum": 24_000, "dot": 50_000}
+COPY = 3
+SCATTERED = 6
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to multiply two operands.
+
+    `form` is elementwise, matmul, row (batched vector times matrix), sum (elementwise, then sum), dot (both flattened) or
+    einsum. `swap` exchanges the operands, `flip` transposes the last two axes of the first, of the second; `base` is the
+    order of the axes of an elementwise product.
+
+    >>> Recipe("matmul", 0, flip=(True, False)).swap
+    False
+    """
+
+    form: str
+    price: int
+    swap: bool = False
+    flip: tuple[bool, bool] = (False, False)
+    base: Edges = ()
+
+
+def distinct(edges: Sequence[str]) -> Edges:
+    """The axes after diagonals are taken: a label that repeats moves to the end.
+
+    >>> distinct(("i", "j", "i", "k"))
+    ('j', 'k', 'i')
+    """
+    once = [edge for edge in edges if edges.count(edge) == 1]
+    return tuple(dict.fromkeys([*once, *edges]))
+
+
+def lone(edges: Edges, other: Sequence[str], over: Sequence[str]) -> Edges:
+    """The summed labels that only this operand has: they are summed before anything is multiplied.
+
+    >>> lone(("b", "i", "k"), ("k", "j"), ("b", "k"))
+    ('b',)
+    """
+    return tuple(edge for edge in edges if edge in over and edge not in other)
+
+
+def misorder(edges: Sequence[str], base: Sequence[str], sizes: Mapping[str, int]) -> int:
+    """What it costs to read a tensor elementwise in the order of `base`.
+
+    >>> sizes = {"i": 10, "j": 10}
+    >>> misorder("ij", "ij", sizes), misorder("ji", "ij", sizes)
+    (0, 600)
+    """
+    wanted = [edge for edge in base if edge in edges]
+    here = [edge for edge in edges if edge in base]
+    if here == wanted:
+        return 0
+    return elements(edges, sizes) * (1 if here[-1] == wanted[-1] else SCATTERED)
+
+
+def best(left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]) -> Recipe:
+    """The cheapest recipe for operands without repeated labels and without lone summed ones; ties go to the first.
+
+    >>> sizes = {"b": 8, "i": 4, "k": 4}
+    >>> best(("b", "i", "k"), ("b", "k"), ("k",), ("b", "i"), sizes).form
+    'sum'
+    >>> best(("b", "k"), ("b", "i"), ("b",), ("k", "i"), sizes).flip
+    (True, False)
+    """
+    return min(recipes(left, right, over, out, sizes), key=lambda recipe: recipe.price)
+
+
+def recipes(
+    left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]
+) -> Iterator[Recipe]:
+    """Every recipe that gives `out`, simplest first.
+
+    >>> [recipe.form for recipe in recipes(("i",), ("j",), (), ("i", "j"), {"i": 2, "j": 3})]
+    ['elementwise']
+    """
+    if not over:
+        price = START["elementwise"] + misorder(left, out, sizes) + misorder(right, out, sizes)
+        yield Recipe("elementwise", price, base=out)
+        return
+    yield from _matmuls(left, right, over, out, sizes)
+    yield from _rows(left, right, over, out, sizes)
+    yield from _sums(left, right, over, out, sizes)
+    yield _einsum(left, right, over, out, sizes)
+
+
+def flipped(edges: Edges, flip: bool) -> Edges:
+    """The axes with the last two exchanged, if `flip`.
+
+    >>> flipped(("b", "i", "k"), True)
+    ('b', 'k', 'i')
+    """
+    return (*edges[:-2], edges[-1], edges[-2]) if flip else edges
+
+
+def _matmuls(
+    left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]
+) -> Iterator[Recipe]:
+    if len(over) != 1:
+        return
+    for swap in (False, True):
+        first, second = (right, left) if swap else (left, right)
+        for flip_first in (False, True)[: len(first)]:
+            for flip_second in (False, True)[: len(second)]:
+                x, y = flipped(first, flip_first), flipped(second, flip_second)
+                if _matmul_edges(x, y, over[0]) == out:
+                    price = START["matmul"] + _matmul_copies(x, y, (flip_first, flip_second), sizes)
+                    yield Recipe("matmul", price, swap, (flip_first, flip_second))
+
+
+def _matmul_edges(x: Edges, y: Edges, over: str) -> Edges | None:
+    """The axes of `x @ y`, or None where that is not the contraction wanted."""
+    if not x or x[-1] != over:
+        return None
+    if len(y) == 1:
+        return x[:-1] if y == (over,) else None
+    if len(x) == 1 or len(y) == 0 or y[-2] != over:
+        return None
+    if len(y) == 2 or x[:-2] == y[:-2]:
+        return None if y[-1] in x else (*x[:-1], y[-1])
+    if len(x) == 2 and x[0] not in y:
+        return (*y[:-2], x[0], y[-1])
+    return None
+
+
+def _matmul_copies(x: Edges, y: Edges, flip: tuple[bool, bool], sizes: Mapping[str, int]) -> int:
+    if len(x) > 2 and len(y) <= 2:
+        return COPY * elements(x, sizes) if flip[0] else 0
+    if len(x) == 2 and len(y) > 2:
+        return elements(y, sizes)
+    return 0
+
+
+def _rows(
+    left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]
+) -> Iterator[Recipe]:
+    """Batched vector (left, unless swapped) times batched matrix; row times matrix is by far the fastest form."""
+    for swap in (False, True):
+        vector, matrix = (right, left) if swap else (left, right)
+        if len(vector) < 2 or len(matrix) != len(vector) + 1 or (vector[-1],) != tuple(over):
+            continue
+        for flip in (False, True):
+            y = flipped(matrix, flip)
+            if y[:-2] == vector[:-1] and y[-2] == vector[-1] and out == (*vector[:-1], y[-1]):
+                yield Recipe("row", START["row"] + elements(matrix, sizes) // 2, swap, (False, flip))
+
+
+def _sums(
+    left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]
+) -> Iterator[Recipe]:
+    """Multiply elementwise, then sum: for a product that has no more axes than one of its operands."""
+    for big, small in ((left, right), (right, left)):
+        if set(small) <= set(big):
+            volume = elements(big, sizes)
+            price = START["sum"] + 2 * volume + misorder(small, big, sizes)
+            kept = tuple(edge for edge in big if edge not in over)
+            yield Recipe("sum", price + misorder(kept, out, sizes), base=big)
+    if not out:
+        yield Recipe("dot", START["dot"] + elements(left, sizes) + _copied(right, [left], sizes), base=left)
+
+
+def _einsum(left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]) -> Recipe:
+    """einsum permutes to batch, rows, columns, and copies what does not collapse to a matrix in that order."""
+    batch = tuple(edge for edge in out if edge in left and edge in right)
+    rows = tuple(edge for edge in out if edge in left and edge not in right)
+    columns = tuple(edge for edge in out if edge in right and edge not in left)
+    summed = tuple(edge for edge in left if edge in over)
+    price = (
+        START["einsum"]
+        + _copied(left, [batch, rows, summed], sizes)
+        + _copied(right, [batch, summed, columns], sizes)
+    )
+    if batch and not (rows and columns):
+        price += 4 * elements((*left, *right), sizes)
+    if out not in ((*batch, *rows, *columns), (*batch, *columns, *rows)):
+        price += COPY * elements(out, sizes)
+    return Recipe("einsum", price)
+
+
+def _copied(edges: Edges, groups: Sequence[Edges], sizes: Mapping[str, int]) -> int:
+    """What it costs to bring the axes into groups that each collapse to one axis; the first group must not be innermost."""
+    text = "\0".join(("", *edges, ""))
+    apart = any("\0".join(("", *group, "")) not in text for group in groups if group)
+    innermost = len(groups) > 1 and bool(groups[0]) and edges[-1] in groups[0] and len(edges) > len(groups[0])
+    return COPY * elements(edges, sizes) if apart or innermost else 0
+
+
+def natural(left: Edges, right: Edges, over: Sequence[str]) -> list[Edges]:
+    """The orders in which a product comes out without a copy.
+
+    >>> natural(("b", "i", "k"), ("k", "j"), ("k",))
+    [('b', 'i', 'j'), ('j', 'b', 'i')]
+    >>> natural(("b", "k"), ("b",), ())
+    [('b', 'k')]
+    """
+    rows = tuple(edge for edge in left if edge not in right and edge not in over)
+    columns = tuple(edge for edge in right if edge not in left and edge not in over)
+    found: list[Edges] = []
+    for one, other in ((left, right), (right, left)):
+        batch = tuple(edge for edge in one if edge in other and edge not in over)
+        found += [(*batch, *rows, *columns), (*batch, *columns, *rows)]
+    found += [_replace(left, over, columns), _replace(right, over, rows)]
+    found += [_union(left, right, over), _union(right, left, over)]
+    return [edges for edges in dict.fromkeys(found) if len(edges) == len(found[0])]
+
+
+def _replace(edges: Edges, over: Sequence[str], new: Edges) -> Edges:
+    """The axes with the summed ones gone and the other operand's in the place of the last of them."""
+    summed = [place for place, edge in enumerate(edges) if edge in over]
+    place = summed[-1] if summed else len(edges)
+    return tuple(edge for edge in (*edges[:place], *new, *edges[place:]) if edge not in over)
+
+
+def _union(left: Edges, right: Edges, over: Sequence[str]) -> Edges:
+    return tuple(dict.fromkeys(edge for edge in (*left, *right) if edge not in over))

@@ -1,0 +1,169 @@
+"""A plan as a table: what opt_einsum's PathInfo says, and for every step the formula, the kernel and the outputs it serves.
+
+>>> print(columns([["step", "flops"], ["1", "1,000"]], "<>"))
+step  flops
+-----------
+1     1,000
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tensorgrad_eg.plan.cost import elements, step_flops
+from tensorgrad_eg.plan.notation import indexed, step_text
+from tensorgrad_eg.plan.products import distinct, lone
+from tensorgrad_eg.plan.program import Output, Program, Step
+
+
+def blas(step: Step) -> str:
+    """Which kernel does a step: a product of matrices (GEMM, batched BMM), of a matrix and a vector, or something simpler.
+
+    >>> from tensorgrad_eg.plan.program import Operand
+    >>> blas(Step("t", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",)))
+    'GEMV'
+    """
+    if step.kind != "contract" or len(step.operands) != 2:
+        words = {
+            "contract": "SUM" if step.over else "VIEW",
+            "reduce": "SUM",
+            "softmax": "SOFTMAX",
+            "delta": "DELTA",
+        }
+        return {**words, "logsumexp": "LOGSUMEXP", "constant": "CONSTANT"}.get(step.kind, "EW")
+    left, right = (distinct(operand.edges) for operand in step.operands)
+    first = set(left) - set(lone(left, right, step.over))
+    second = set(right) - set(lone(right, left, step.over))
+    if not first & second & set(step.over):
+        return "EW" if first & second or not (first and second) else "OUTER"
+    batch = first & second - set(step.over)
+    rows, columns = first - second, second - first
+    name = "GEMM" if rows and columns else "GEMV" if rows or columns else "DOT"
+    if batch:
+        return {"GEMM": "BMM", "GEMV": "BMV", "DOT": "BDOT"}[name]
+    plain = max(len(first), len(second)) <= 2 or name == "DOT"
+    return name if plain else "TDOT" if name == "GEMM" else name
+
+
+def served(program: Program, names: Sequence[str]) -> dict[str, list[str]]:
+    """For every step, the outputs that need it.
+
+    >>> served(Program((), (), (), {}), [])
+    {}
+    """
+    found: dict[str, set[int]] = {step.name: set() for step in program.steps}
+    for number, out in enumerate(program.outputs):
+        found.setdefault(out.operand.tensor, set()).add(number)
+    for step in reversed(program.steps):
+        for operand in step.operands:
+            found.setdefault(operand.tensor, set()).update(found[step.name])
+    return {step.name: [names[number] for number in sorted(found[step.name])] for step in program.steps}
+
+
+def columns(rows: Sequence[Sequence[str]], sides: str) -> str:
+    """Rows below one another, the first underlined; `sides` says which side each column keeps to.
+
+    >>> print(columns([["a"], ["bcd"]], ">"))
+      a
+    ---
+    bcd
+    """
+    widths = [max(len(row[place]) for row in rows) for place in range(len(sides))]
+    lines = [
+        "  ".join(
+            f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def result_text(program: Program, out: Output, name: str) -> str:
+    """An output as a formula: its name and edges, and the step or input it is.
+
+    >>> from tensorgrad_eg.plan.program import Operand
+    >>> result_text(Program((), (), (), {}), Output(Operand("t1", ("i",)), ("i",), ("k",)), "result")
+    'result[k] = t1[k]'
+    """
+    names = dict(zip(out.edges, out.names, strict=True))
+    return f"{indexed(name, out.names)} = {indexed(out.operand.tensor, [names[edge] for edge in out.operand.edges])}"
+
+
+def step_rows(program: Program, names: Sequence[str]) -> list[list[str]]:
+    """The header and a row for every step.
+
+    >>> step_rows(Program((), (), (), {}), [])
+    [['step', 'formula', 'scaling', 'kernel', 'flops', 'elements', 'for']]
+    """
+    needed = served(program, names)
+    rows = [["step", "formula", "scaling", "kernel", "flops", "elements", "for"]]
+    for number, step in enumerate(program.steps, 1):
+        cost = f"{step_flops(step, program.sizes):,}"
+        size = f"{elements(step.edges, program.sizes):,}"
+        uses = needed[step.name]
+        shared = "all" if len(uses) == len(names) > 1 else ", ".join(uses)
+        rows.append([str(number), step_text(step), str(len(step.labels)), blas(step), cost, size, shared])
+    return rows
+
+
+def summary(program: Program, baseline: int, modes: Mapping[str, int], peak: int) -> list[tuple[str, str]]:
+    """The lines above the table: a name and a value each.
+
+    >>> summary(Program((), (), (), {}), 0, {}, 0)[0]
+    ('Plan', '0 flops in 0 steps')
+    """
+    flops = sum(step_flops(step, program.sizes) for step in program.steps)
+    volumes = [elements(step.edges, program.sizes) for step in program.steps]
+    scaling = max((len(step.labels) for step in program.steps), default=0)
+    count = len(program.steps)
+    lines = [("Plan", f"{flops:,} flops in {count} step{'' if count == 1 else 's'}")]
+    if baseline:
+        lines.append(("Baseline", f"{baseline:,} flops{_modes(modes)}"))
+        lines.append(("Ratio", f"{flops / baseline:.3g} of the baseline{_speedup(flops, baseline)}"))
+    lines.append(("Scaling", f"{scaling} edges in the widest step"))
+    lines.append(("Largest", f"{max(volumes, default=0):,} elements in one intermediate"))
+    lines.append(("Peak", f"{peak:,} elements of intermediates at once"))
+    return lines
+
+
+def _modes(modes: Mapping[str, int]) -> str:
+    if not modes:
+        return ""
+    return f" ({'; '.join(f'{mode}: {cost:,}' for mode, cost in modes.items())})"
+
+
+def _speedup(flops: int, baseline: int) -> str:
+    if not flops or flops >= baseline:
+        return ""
+    return f": {baseline / flops:.3g} times fewer"
+
+
+def sizes_text(sizes: Mapping[str, int]) -> str:
+    """Sizes as `i=3, k=4`.
+
+    >>> sizes_text({"i": 3, "k": 4})
+    'i=3, k=4'
+    """
+    return ", ".join(f"{name}={size}" for name, size in sizes.items())
+
+
+def table(program: Program, names: Sequence[str], baseline: int, modes: Mapping[str, int], peak: int) -> str:
+    """The whole text: results, sizes, cost, and a row for every step.
+
+    >>> print(table(Program((), (), (), {}), [], 0, {}, 0).splitlines()[0])
+    Results    none
+    """
+    results = [result_text(program, out, name) for out, name in zip(program.outputs, names, strict=True)]
+    about = [("Results", result) for result in results[:1] or ["none"]] + [
+        ("", result) for result in results[1:]
+    ]
+    about.append(("Sizes", sizes_text(program.symbols or program.sizes) or "none"))
+    about += summary(program, baseline, modes, peak)
+    head = "\n".join(f"{name:10} {value}" for name, value in about)
+    if not program.steps:
+        return head
+    rows = step_rows(program, names)
+    flops = sum(step_flops(step, program.sizes) for step in program.steps)
+    written = sum(elements(step.edges, program.sizes) for step in program.steps)
+    rows.append(["", "total", "", "", f"{flops:,}", f"{written:,}", ""])
+    return f"{head}\n\n{columns(rows, '><><>><')}"
