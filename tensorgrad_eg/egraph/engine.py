@@ -34,15 +34,20 @@ class Engine:
         [ENode(op='number', payload=Fraction(6, 1), children=())]
     """
 
-    def __init__(self, files: tuple[Path, ...] | None = None, matches: Counter[str] | None = None) -> None:
-        """An empty e-graph with the rules of these files."""
+    def __init__(
+        self,
+        files: tuple[Path, ...] | None = None,
+        rulesets: frozenset[str] | None = None,
+        matches: Counter[str] | None = None,
+    ) -> None:
+        """An empty e-graph with the rules of these files (and of these rulesets only, if they are given)."""
         from egglog.bindings import EGraph  # slow to import, and not needed before the first plan
 
         self.egraph = EGraph()
         self.matches: Counter[str] = Counter() if matches is None else matches
         self.symbols: dict[str, str | int] = {}
         self._chunks = 0
-        for form in programs(files or rule_files()):  # one by one: a long program is parsed in quadratic time
+        for form in programs(files or rule_files(), rulesets):  # one by one: a long program is parsed in quadratic time
             self.command(form)
         self.command("(function node (i64) Tensor :no-merge)")
         self.command("(function root (String) Tensor :merge old)")

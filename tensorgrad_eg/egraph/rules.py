@@ -52,7 +52,7 @@ def rule_folder() -> Path:
     for folder in (package / "_rules", package.parent / "rules"):
         if (folder / "00_language.egg").is_file():
             return folder
-    raise RuleFileNotFoundError(str(package / "_rules"), [])
+    raise RuleFileNotFoundError.of(str(package / "_rules"))
 
 
 def rule_files(extra: Iterable[str | Path] = ()) -> tuple[Path, ...]:
@@ -69,19 +69,26 @@ def rule_files(extra: Iterable[str | Path] = ()) -> tuple[Path, ...]:
     more = [Path(path) for path in extra]
     for path in more:
         if not path.is_file():
-            raise RuleFileNotFoundError(str(path), [p.name for p in sorted(path.parent.glob("*.egg"))])
+            raise RuleFileNotFoundError.of(str(path), [str(p) for p in sorted(path.parent.glob("*.egg"))])
     return (*own, *more)
 
 
-@lru_cache(maxsize=32)
-def programs(files: tuple[Path, ...]) -> tuple[str, ...]:
+@lru_cache(maxsize=64)
+def programs(files: tuple[Path, ...], rulesets: frozenset[str] | None = None) -> tuple[str, ...]:
     """The forms of the rule files as the e-graph engine reads them, directed rewrites written out.
+
+    With `rulesets`, only the rules of those; declarations are always there.
 
     Example:
         >>> any("(delete (scale p (scale q a)))" in form for form in programs(rule_files()))
         True
     """
-    return tuple(_written_out(form) for path in files for form, _, _ in _forms(path))
+    forms = (form for path in files for form, _, _ in _forms(path))
+    return tuple(
+        _written_out(form)
+        for form in forms
+        if rulesets is None or form[0] not in ("rewrite", "rule") or _option(form, ":ruleset") in rulesets
+    )
 
 
 def rules_of(files: Iterable[Path]) -> list[Rule]:

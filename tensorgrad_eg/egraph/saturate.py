@@ -90,6 +90,7 @@ def saturate(
 
 def _round(engine: Engine) -> bool:
     engine.run("analysis", saturate=True)
+    engine.run("prospect", saturate=True)
     engine.run("volumes", saturate=True)
     engine.run("judge")
     changed = engine.run("search")

@@ -1,0 +1,152 @@
+"""The main job: from expressions to a plan.
+
+Expressions are brought to a normal form in which every derivative is worked out, an e-graph of equal programs grows from
+it, and the cheapest of them is extracted for all outputs together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tensorgrad_eg.egraph.decode import decode
+from tensorgrad_eg.egraph.derive import Derived, derive
+from tensorgrad_eg.egraph.rules import rule_files
+from tensorgrad_eg.egraph.saturate import Budget, Report
+from tensorgrad_eg.errors import MissingSizeError, OperandError, UnknownEdgeError
+from tensorgrad_eg.expr import Number, Tensor, as_tensor, variables
+from tensorgrad_eg.extract.extract import Searched, extract, search, timed
+from tensorgrad_eg.extract.lower import lower
+from tensorgrad_eg.plan.plan import Plan
+from tensorgrad_eg.plan.program import Input
+
+Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
+
+
+@dataclass
+class Problem:
+    """What a plan was made from."""
+
+    expressions: list[Tensor]
+    structure: Any
+    derived: Derived
+    searched: Searched
+    report: Report
+    seed: int
+
+    def plan(self, sizes: Mapping[str, int]) -> Plan:
+        """The plan for these sizes, from the e-graph as it is."""
+        started = time.monotonic()
+        roots = list(self.derived.dag.roots)
+        numbers = dict(sizes)
+        best = extract(self.searched, roots, numbers, self.seed)
+        outputs = [
+            (f"out{n}", tuple(label for _, label in encoded.labels), e.edges)
+            for n, (e, encoded) in enumerate(zip(self.expressions, self.derived.outputs, strict=True))
+        ]
+        given = [Input(v.name, v.edges, tuple(v.shape.values())) for v in variables(self.expressions).values()]
+        program = lower(best.priced, best.solution, given, outputs, numbers)
+        timed(self.report, "extract", started)
+        return Plan(program, self.structure, round(best.start_cost), self.report, self)
+
+    def resize(self, plan: Plan, sizes: Mapping[str, int]) -> Plan:
+        """The same e-graph, priced for other sizes."""
+        return self.plan(sizes)
+
+    def check(self, plan: Plan, **options: Any) -> Any:
+        """Compares the plan with the expressions."""
+        from tensorgrad_eg.verify import check_plan
+
+        return check_plan(plan, self.expressions, **options)
+
+    def explain(self, plan: Plan, **options: Any) -> Any:
+        """The derivation of the plan."""
+        from tensorgrad_eg.explain import explain
+
+        return explain(self, plan, **options)
+
+
+def optimize(
+    wanted: Wanted,
+    sizes: Mapping[str, int] | None = None,
+    *,
+    rules: Sequence[str | Path] = (),
+    seconds: float = 10.0,
+    seed: int = 0,
+) -> Plan:
+    """The cheapest program found for one tensor, or for a list or a dict of them together.
+
+    `sizes` gives a number for every size symbol. `rules` are further rule files, `seconds` bounds the search, which never
+    fails for lack of time: it returns the best program so far.
+
+    Raises:
+        MissingSizeError: if a size symbol has no number.
+        VariableClashError: if two different variables have one name.
+        RuleFileNotFoundError: if a rule file does not exist.
+
+    Example:
+        >>> from tensorgrad_eg import Variable, Derivative
+        >>> A, x = Variable("A", i="n", j="n"), Variable("x", ["n"])
+        >>> plan = optimize(Derivative(Derivative(x.rename(n="i") @ A @ x.rename(n="j"), x), x), {"n": 4})
+        >>> [v.name for v in plan.inputs if plan.program.readers(v.name)]
+        ['A']
+    """
+    expressions, structure = _flat(wanted)
+    numbers = _checked_sizes(expressions, sizes or {})
+    files = rule_files(rules)
+    report = Report()
+    started = time.monotonic()
+    derived = derive(expressions, numbers, report, files)
+    started = timed(report, "differentiate", started)
+    searched = search(derived, numbers, Budget(seconds=seconds), report, files)
+    timed(report, "search", started)
+    return Problem(expressions, structure, derived, searched, report, seed).plan(numbers)
+
+
+def simplify(e: Tensor) -> Tensor:
+    """The normal form of an expression, every derivative worked out.
+
+    Example:
+        >>> from tensorgrad_eg import Variable, Derivative
+        >>> x = Variable("x", ["k"])
+        >>> print(simplify(Derivative(x @ x, x)))
+        2 x[k]
+    """
+    derived = derive([e], {})
+    return decode(derived, 0, e)
+
+
+def _flat(wanted: Wanted) -> tuple[list[Tensor], Any]:
+    if isinstance(wanted, Tensor):
+        return [wanted], "tensor"
+    if isinstance(wanted, Mapping):
+        return [_tensor(e) for e in wanted.values()], tuple(wanted)
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+        return [_tensor(e) for e in wanted], "list"
+    raise OperandError.of(type(wanted).__name__)
+
+
+def _tensor(e: Tensor | float) -> Tensor:
+    return as_tensor(e)
+
+
+def _checked_sizes(expressions: Sequence[Tensor], sizes: Mapping[str, int]) -> dict[str, int]:
+    """The size of every symbol, in order of appearance."""
+    symbols: dict[str, None] = {}
+    for variable in variables(expressions).values():
+        symbols |= dict.fromkeys(s for s in variable.shape.values() if isinstance(s, str))
+    for e in expressions:
+        symbols |= dict.fromkeys(s for s in e.shape.values() if isinstance(s, str))
+    for name in sizes:
+        if name not in symbols:
+            raise UnknownEdgeError.of(name, "the set of size symbols", symbols)
+    missing = [symbol for symbol in symbols if symbol not in sizes]
+    if missing:
+        raise MissingSizeError.of(missing, {s: int(n) for s, n in sizes.items()})
+    return {symbol: int(sizes[symbol]) for symbol in symbols}
+
+
+__all__ = ["Number", "Problem", "optimize", "simplify"]

@@ -1,0 +1,115 @@
+"""Normal-form programs as expressions again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tensorgrad_eg.egraph.derive import Derived
+from tensorgrad_eg.expr import (
+    Add,
+    Apply,
+    Constant,
+    Contract,
+    Delta,
+    Extent,
+    LogSumExp,
+    Number,
+    Power,
+    Reduce,
+    Scale,
+    Size,
+    Softmax,
+    Tensor,
+    Variable,
+    fresh,
+    variables,
+)
+
+
+def decode(derived: Derived, output: int, like: Tensor) -> Tensor:
+    """The expression of one output, its edges named and ordered as those of `like`.
+
+    Example: see `tensorgrad_eg.simplify`.
+    """
+    given = variables([like])
+    names = _edge_names(derived, output)
+    done: dict[int, Tensor] = {}
+    root = derived.dag.roots[f"out{output}"]
+    for at in derived.dag.reachable([root]):
+        node = derived.dag.nodes[at]
+        done[at] = _node(node.op, node.payload, [done[c] for c in node.children], names, derived.symbols, given)
+    result = done[root]
+    labels = {edge: names[label] for edge, label in derived.outputs[output].labels}
+    if set(labels.values()) != set(result.edges):
+        return result  # constant along an edge: shown as it is
+    back = {name: edge for edge, name in labels.items()}
+    return result.rename(back).transpose(*like.edges)
+
+
+def _edge_names(derived: Derived, output: int) -> Mapping[str, str]:
+    """Labels as edge names: the user's where a label is free in the output, and identifiers for the rest."""
+    free = {label: edge for edge, label in derived.outputs[output].labels}
+    names: dict[str, str] = {}
+    taken = set(free.values())
+    for label in sorted(derived.symbols):
+        if label in free:
+            names[label] = free[label]
+            continue
+        names[label] = fresh(label.replace("'", "_"), taken)
+        taken.add(names[label])
+    return names
+
+
+def _node(
+    op: str,
+    payload: Any,
+    kids: list[Tensor],
+    names: Mapping[str, str],
+    symbols: Mapping[str, Size],
+    given: Mapping[str, Variable],
+) -> Tensor:
+    over = [names[edge] for edge in sorted(payload)] if isinstance(payload, frozenset) else []
+    match op:
+        case "variable":
+            return _read(given[payload[0]], [names[axis] for axis in payload[1]])
+        case "delta":
+            return Delta(names[payload[0]], names[payload[1]], symbols[payload[0]])
+        case "number":
+            return Number(payload)
+        case "constant":
+            return Constant(payload)
+        case "extent":
+            return Extent(payload)
+        case "contract":
+            return Contract(over, *kids)
+        case "reduce":
+            return Reduce(over, kids[0])
+        case "add":
+            return Add(kids)
+        case "scale":
+            return Scale(payload, kids[0])
+        case "apply":
+            return Apply(payload, kids[0])
+        case "power":
+            return Power(kids[0], payload)
+        case "softmax":
+            return Softmax(over, kids[0])
+        case "logsumexp":
+            return LogSumExp(over, kids[0])
+        case _:
+            return kids[0].rename({names[payload[0]]: names[payload[1]]})
+
+
+def _read(variable: Variable, axes: list[str]) -> Tensor:
+    """The variable at these edges; an edge that repeats reads a diagonal."""
+    if len(set(axes)) == len(axes):
+        return variable.rename({edge: axis for edge, axis in zip(variable.edges, axes, strict=True) if edge != axis})
+    aside: list[str] = []
+    for axis in axes:
+        aside.append(fresh(axis, {*axes, *aside}) if axis in aside else axis)
+    result = variable.rename({edge: axis for edge, axis in zip(variable.edges, aside, strict=True) if edge != axis})
+    for axis, other in zip(axes, aside, strict=True):
+        if axis != other:
+            result = Contract([other], result, Delta(axis, other, result.shape[other]))
+    return result

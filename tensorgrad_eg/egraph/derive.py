@@ -1,0 +1,142 @@
+"""From expressions to a normal-form program without derivatives, level by level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tensorgrad_eg.egraph.differentiate import Differentiation, Request, differentiate
+from tensorgrad_eg.egraph.encode import Encoded, Encoder
+from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.saturate import Report
+from tensorgrad_eg.egraph.snapshot import dag_of, smallest
+from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
+
+_NORMAL = frozenset({"analysis", "normalise", "substitute"})
+_DERIVE = _NORMAL | {"differentiate"}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A program before and after one phase, for the derivation: `before` and `after` share root names."""
+
+    phase: str
+    before: Dag
+    after: Dag
+    work: Differentiation | None = None
+
+
+@dataclass
+class Derived:
+    """The normal form of some expressions: a program, with the labels of each expression's edges."""
+
+    dag: Dag
+    outputs: list[Encoded]
+    symbols: dict[str, int | str]
+    stages: list[Stage] = field(default_factory=list)
+
+
+@dataclass
+class _Derivation:
+    sizes: Mapping[str, int]
+    files: tuple[Path, ...] | None
+    report: Report
+    encoder: Encoder = field(default_factory=Encoder)
+    stages: list[Stage] = field(default_factory=list)
+
+    def run(self, roots: Sequence[Tensor]) -> None:
+        order = postorder(roots)
+        level: dict[Tensor, int] = {}
+        for e in order:
+            below = max((level[c] for c in children(e)), default=0)
+            level[e] = below + isinstance(e, Derivative | Tangent)
+        for stage in range(max(level.values(), default=0) + 1):
+            here = [e for e in order if level[e] == stage]
+            later = {c for e in order if level[e] > stage for c in children(e)} | set(roots)
+            wanted = [e for e in here if isinstance(e, Derivative | Tangent)]
+            if wanted:
+                self._differentiate(wanted, {c for e in order if level[e] >= stage for c in children(e)} | set(roots))
+            for e in here:
+                if e not in self.encoder.done:
+                    self.encoder.put(e)
+            if len(wanted) < len(here):
+                self._normalise({e for e in later if e in self.encoder.done})
+
+    def _normalise(self, live: set[Tensor]) -> None:
+        before = self._with_roots(live)
+        engine = Engine(self.files, _NORMAL, self.report.matches)
+        engine.load(before, self.encoder.labels.symbols)
+        engine.normalise()
+        self._adopt(engine, before, live, {}, "normalise", None)
+
+    def _differentiate(self, wanted: Iterable[Derivative | Tangent], live: set[Tensor]) -> None:
+        requests: dict[Tensor, tuple[Request, dict[str, str]]] = {}
+        for number, e in enumerate(wanted):
+            requests[e] = self.encoder.request(e, f"d{number}")
+        live = {e for e in live if e in self.encoder.done}
+        before = self._with_roots(live)
+        work = Differentiation(before, self.encoder.labels, self.sizes)
+        work.ask(request for request, _ in requests.values())
+        engine = Engine(self.files, _DERIVE, self.report.matches)
+        engine.load(before, self.encoder.labels.symbols)
+        differentiate(engine, work)
+        self._adopt(engine, before, live, requests, "differentiate", work)
+
+    def _with_roots(self, live: set[Tensor]) -> Dag:
+        """The encoder's program with a root for every expression that is still needed."""
+        dag = self.encoder.dag
+        dag.roots = {f"n{node}": node for node in sorted({self.encoder.done[e].node for e in live})}
+        return dag
+
+    def _adopt(
+        self,
+        engine: Engine,
+        before: Dag,
+        live: set[Tensor],
+        requests: Mapping[Tensor, tuple[Request, dict[str, str]]],
+        phase: str,
+        work: Differentiation | None,
+    ) -> None:
+        """Goes on with the program that the phase has made."""
+        names = [*before.roots, *(request.name for request, _ in requests.values())]
+        snapshot = engine.snapshot(names)
+        after = dag_of(snapshot, smallest(snapshot), snapshot.roots)
+        encoder = self.encoder
+        encoder.labels.symbols.update(snapshot.symbols)
+        old = {e: encoder.done[e] for e in encoder.done if e in live}
+        encoder.dag = after
+        encoder.done = {e: Encoded(after.roots[f"n{was.node}"], was.labels) for e, was in old.items()}
+        for e, (request, labels) in requests.items():
+            own = tuple((edge, labels[edge]) for edge in e.edges)
+            encoder.done[e] = Encoded(after.roots[request.name], own)
+        self.stages.append(Stage(phase, before, after, work))
+
+
+def derive(
+    roots: Sequence[Tensor],
+    sizes: Mapping[str, int],
+    report: Report | None = None,
+    files: tuple[Path, ...] | None = None,
+) -> Derived:
+    """The normal form of the expressions, every derivative worked out; roots of the program are named out0, out1, …
+
+    Example:
+        >>> from tensorgrad_eg.expr import Variable
+        >>> x = Variable("x", ["k"])
+        >>> derived = derive([Derivative(x @ x, x)], {"k": 3})
+        >>> derived.dag.nodes[derived.dag.roots["out0"]].op
+        'scale'
+    """
+    work = _Derivation(sizes, files, report or Report())
+    work.run(roots)
+    encoder = work.encoder
+    outputs = [encoder.done[root] for root in roots]
+    dag = Dag()
+    moved: dict[int, int] = {}
+    for at in encoder.dag.reachable([out.node for out in outputs]):
+        node = encoder.dag.nodes[at]
+        moved[at] = dag.put(node.op, node.payload, *(moved[c] for c in node.children), free=encoder.dag.free[at])
+    dag.roots = {f"out{n}": moved[out.node] for n, out in enumerate(outputs)}
+    return Derived(dag, outputs, dict(encoder.labels.symbols), work.stages)

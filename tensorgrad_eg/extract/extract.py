@@ -1,0 +1,92 @@
+"""The two searches end to end: an e-graph for a set of outputs, and the cheapest program in it for given sizes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tensorgrad_eg.egraph.derive import Derived
+from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
+from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.extract.alias import Alias, aliases
+from tensorgrad_eg.extract.priced import Priced, price
+from tensorgrad_eg.extract.search import Extractor, Solution
+
+_SEARCH = frozenset({"analysis", "normalise", "substitute", "prospect", "volumes", "judge", "search", "sink"})
+#: Rip-up steps: enough for the e-graphs of whole networks, few enough for small ones.
+_STEPS = 120
+
+
+@dataclass
+class Searched:
+    """A saturated e-graph and the program the search started from: enough to price it again for other sizes."""
+
+    start: Snapshot
+    final: Snapshot
+    _aliases: dict[int, dict[int, Alias]] = field(default_factory=dict)
+
+    def alias(self, snapshot: Snapshot) -> dict[int, Alias]:
+        """The aliases of one of the two, found once."""
+        key = id(snapshot)
+        if key not in self._aliases:
+            self._aliases[key] = aliases(snapshot)
+        return self._aliases[key]
+
+
+@dataclass
+class Extracted:
+    """The best program found, priced."""
+
+    priced: Priced
+    solution: Solution
+    start_cost: float
+
+
+def search(
+    derived: Derived,
+    sizes: Mapping[str, int],
+    budget: Budget,
+    report: Report,
+    files: tuple[Path, ...] | None = None,
+    progress: Callable[[int, int], None] = lambda round_, nodes: None,
+) -> Searched:
+    """Saturates an e-graph that starts as the normal-form program."""
+    engine = Engine(files, _SEARCH, report.matches)
+    engine.load(derived.dag, derived.symbols)
+    engine.normalise()
+    roots = list(derived.dag.roots)
+    start = engine.snapshot(roots)
+    saturate(engine, sizes, budget, report, progress)
+    final = engine.snapshot(roots)
+    report.nodes, report.classes = final.size, len(final.nodes)
+    return Searched(start, final)
+
+
+def extract(
+    searched: Searched,
+    roots: Sequence[str],
+    sizes: Mapping[str, int],
+    seed: int = 0,
+    steps: int = _STEPS,
+    stop: Callable[[float], bool] = lambda cost: False,
+) -> Extracted:
+    """The cheapest program found for all roots together; never dearer than the one the search started from."""
+    first = price(searched.start, sizes, searched.alias(searched.start))
+    begun = Extractor(first, [first.root(r) for r in roots], seed).amortised()
+    priced = price(searched.final, sizes, searched.alias(searched.final))
+    extractor = Extractor(priced, [priced.root(r) for r in roots], seed)
+    found = min([extractor.amortised(), extractor.tree_choice()], key=lambda s: s.cost)
+    found = extractor.improve(found, steps, stop)
+    if begun.cost < found.cost - 1e-6:
+        return Extracted(first, begun, begun.cost)
+    return Extracted(priced, found, begun.cost)
+
+
+def timed(report: Report, phase: str, started: float) -> float:
+    """Notes how long a phase took; returns the clock."""
+    now = time.monotonic()
+    report.phases[phase] = report.phases.get(phase, 0.0) + now - started
+    return now

@@ -1,0 +1,154 @@
+"""From a solution of the extraction to a straight-line program."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from tensorgrad_eg.egraph.term import ENode
+from tensorgrad_eg.expr import POINTWISE
+from tensorgrad_eg.extract.priced import Priced, Way
+from tensorgrad_eg.extract.search import Solution
+from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+
+
+def lower(
+    priced: Priced,
+    solution: Solution,
+    inputs: Sequence[Input],
+    outputs: Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]],
+    symbols: dict[str, int],
+) -> Program:
+    """The program of a solution. `outputs` are (root name, labels in the wanted order, the user's edge names).
+
+    Example: see `tensorgrad_eg.api`, which is where all the parts meet.
+    """
+    work = _Lowering(priced, solution, symbols)
+    results = []
+    for root, labels, names in outputs:
+        at = priced.snapshot.roots[root]
+        work.need(priced.alias[at].group)
+        results.append(Output(work.read(at), labels, names))
+    return Program(tuple(inputs), tuple(work.steps), tuple(results), work.label_sizes(results), symbols)
+
+
+@dataclass
+class _Lowering:
+    priced: Priced
+    solution: Solution
+    symbols: dict[str, int]
+    steps: list[Step] = field(default_factory=list)
+    names: dict[int, str] = field(default_factory=dict)
+
+    def way(self, group: int) -> Way:
+        return self.priced.ways[self.solution.choice[group]]
+
+    def need(self, root: int) -> None:
+        """Writes the steps of a group, after those of what it reads."""
+        stack = [root]
+        while stack:
+            at = stack[-1]
+            missing = [] if self._leaf(at) else [c for c in self.way(at).children if c not in self.names]
+            if at in self.names or not missing:
+                stack.pop()
+                if at not in self.names:
+                    self._write(at)
+            else:
+                stack.extend(reversed(missing))
+
+    def read(self, at: int, factor: int = 1) -> Operand:
+        """A class as an operand: its group's tensor under this class's labels."""
+        alias = self.priced.alias[at]
+        way = self.way(alias.group)
+        if way.node.op == "variable":
+            payload: Any = way.node.payload
+            labels = dict(zip(self.priced.alias[way.at].axes, alias.axes, strict=True))
+            return Operand(self.names[alias.group], tuple(labels[a] for a in payload[1]), Fraction(factor))
+        return Operand(self.names[alias.group], alias.axes, Fraction(factor))
+
+    def label_sizes(self, outputs: Sequence[Output]) -> dict[str, int]:
+        used = {edge for step in self.steps for edge in step.labels}
+        used |= {edge for out in outputs for edge in (*out.edges, *out.operand.edges)}
+        return {edge: self.priced.sizes[edge] for edge in sorted(used)}
+
+    def _leaf(self, group: int) -> bool:
+        way = self.way(group)
+        return way.at in self.priced.constant or not way.children
+
+    def _write(self, group: int) -> None:
+        way = self.way(group)
+        node: ENode = way.node
+        payload: Any = node.payload
+        if node.op == "variable":
+            self.names[group] = payload[0]
+            return
+        name = self.names[group] = f"t{len(self.steps)}"
+        axes = self.priced.alias[way.at].axes
+        if way.at in self.priced.constant:
+            value, label = self._constant(group)
+            self.steps.append(Step(name, "constant", (), (), value=value, label=label))
+        elif node.op == "delta":
+            self.steps.append(Step(name, "delta", (), axes))
+        elif node.op == "rename":
+            inner = self.read(node.children[0])
+            edges = tuple(payload[1] if edge == payload[0] else edge for edge in inner.edges)
+            self.steps.append(Step(name, "contract", (Operand(inner.tensor, edges),), axes))
+        else:
+            self.steps.append(self._step(name, way, axes))
+
+    def _step(self, name: str, way: Way, axes: tuple[str, ...]) -> Step:
+        node: ENode = way.node
+        payload: Any = node.payload
+        kids = self._children(way)
+        operands = tuple(self.read(c, s) for c, s in zip(kids, way.signs, strict=True))
+        over = tuple(sorted(payload)) if isinstance(payload, frozenset) else ()
+        return Step(
+            name,
+            node.op,
+            operands,
+            axes,
+            over=over,
+            function=payload if node.op == "apply" else "",
+            number=payload if node.op in ("scale", "power") else None,
+        )
+
+    def _children(self, way: Way) -> list[int]:
+        """The classes read: those of the node, a negated one replaced by what it negates."""
+        snapshot = self.priced.snapshot
+        kids = []
+        for child, sign in zip(way.node.children, way.signs, strict=True):
+            if sign == 1:
+                kids.append(child)
+                continue
+            node = next(n for n in snapshot.nodes[child] if n.op == "scale" and n.payload == Fraction(-1))
+            kids.append(node.children[0])
+        return kids
+
+    def _constant(self, group: int) -> tuple[float, str]:
+        """The value of a number made of numbers, and how it is written."""
+        node = self.way(group).node
+        payload: Any = node.payload
+        parts = [self._constant(self.priced.alias[c].group) for c in node.children]
+        match node.op:
+            case "number":
+                return float(payload), str(payload)
+            case "constant":
+                return math.pi, "π"
+            case "extent":
+                return float(self.symbols[payload]), f"|{payload}|"
+            case "scale":
+                return float(payload) * parts[0][0], f"{payload}·{parts[0][1]}"
+            case "power":
+                return parts[0][0] ** float(payload), f"{parts[0][1]}^{payload}"
+            case "apply":
+                value = POINTWISE[payload].evaluate(np.float64(parts[0][0]))
+                return float(value), f"{payload}({parts[0][1]})"
+            case "contract":
+                return parts[0][0] * parts[1][0], f"{parts[0][1]}·{parts[1][1]}"
+            case _:
+                return math.fsum(v for v, _ in parts), "(" + " + ".join(label for _, label in parts) + ")"
