@@ -233,18 +233,29 @@ class SubscriptsError(TensorgradError, ValueError):
 class ParseError(TensorgradError, ValueError):
     """A mistake in the text form of an expression, shown with its position.
 
-    >>> print(ParseError.at("A[i,k] +", 8, "expected a tensor here"))
-    expected a tensor here, at position 8:
+    >>> print(ParseError.at("A[i,k] +", 8, "expected a tensor"))
+    expected a tensor, at position 9:
       A[i,k] +
               ^
     """
 
     @classmethod
-    def at(cls, text: str, position: int, problem: str) -> Self:
-        """Show the line of the text with a caret under the position."""
-        start = text.rfind("\n", 0, position) + 1
-        line = text[start:].split("\n")[0].replace("\t", " ")
-        return cls(f"{problem}, at position {position}:\n  {line}\n  {' ' * (position - start)}^")
+    def at(cls, text: str, index: int, problem: str) -> Self:
+        """Show the text with a caret under the character of this index."""
+        return cls(pointed(text, index, problem))
+
+
+def pointed(text: str, index: int, problem: str) -> str:
+    """Return a message with the line of the text that it is about, and a caret under the place.
+
+    >>> print(pointed("x[k] + y[k", 10, "expected ']'"))
+    expected ']', at position 11:
+      x[k] + y[k
+                ^
+    """
+    start = text.rfind("\n", 0, index) + 1
+    line = text[start:].split("\n")[0].replace("\t", " ")
+    return f"{problem.rstrip('.')}, at position {index + 1}:\n  {line}\n  {' ' * (index - start)}^"
 
 
 class ArrayShapeError(TensorgradError, ValueError):

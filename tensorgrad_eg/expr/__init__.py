@@ -37,9 +37,11 @@ from tensorgrad_eg.expr.nonlinear import Apply as Apply
 from tensorgrad_eg.expr.nonlinear import LogSumExp as LogSumExp
 from tensorgrad_eg.expr.nonlinear import Power as Power
 from tensorgrad_eg.expr.nonlinear import Softmax as Softmax
+from tensorgrad_eg.expr.parser import parse as parse
 from tensorgrad_eg.expr.pointwise import POINTWISE as POINTWISE
 from tensorgrad_eg.expr.pointwise import Pointwise as Pointwise
 from tensorgrad_eg.expr.shapes import brief as brief
+from tensorgrad_eg.expr.subscripts import einsum as einsum
 from tensorgrad_eg.expr.tensor import Tensor as Tensor
 from tensorgrad_eg.expr.walk import children as children
 from tensorgrad_eg.expr.walk import postorder as postorder

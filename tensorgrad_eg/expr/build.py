@@ -97,7 +97,7 @@ def divide(left: Tensor, right: Tensor) -> Tensor:
     return multiply(left, power(right, -1))
 
 
-def power(arg: Tensor, exponent: Numeric) -> Tensor:
+def power(arg: Tensor, exponent: Numeric | Tensor) -> Tensor:
     """Raise every entry to a rational power.
 
     >>> from tensorgrad_eg.expr.leaves import Variable
@@ -138,7 +138,7 @@ def rename(arg: Tensor, mapping: Mapping[str, str]) -> Tensor:
     >>> rename(rename(x, {"k": "p"}), {"p": "k"}) is x
     True
     """
-    return _relabel(Rename(arg, mapping))
+    return relabel(Rename(arg, mapping))
 
 
 def transpose(arg: Tensor, *edges: Edges) -> Tensor:
@@ -149,13 +149,19 @@ def transpose(arg: Tensor, *edges: Edges) -> Tensor:
     >>> transpose(A, "i", "k") is A
     True
     """
-    return _relabel(Rename(arg, {}, edges=flatten(edges)))
+    return relabel(Rename(arg, {}, edges=flatten(edges)))
 
 
-def _relabel(outer: Rename) -> Tensor:
+def relabel(outer: Rename) -> Tensor:
+    """Return a renaming merged with one below it, or the tensor itself if nothing is renamed.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> relabel(Rename(Variable("x", ["k"]), {})) is Variable("x", ["k"])
+    True
+    """
     inner = outer.arg
     if isinstance(inner, Rename):
         first, second = dict(inner.mapping), dict(outer.mapping)
         names = {edge: second.get(first.get(edge, edge), first.get(edge, edge)) for edge in inner.arg.edges}
-        return _relabel(Rename(inner.arg, names, outer.edges))
+        return relabel(Rename(inner.arg, names, outer.edges))
     return inner if not outer.mapping and outer.edges == inner.edges else outer

@@ -325,10 +325,11 @@ def _divide(a: Tensor, sizes: Iterable[Number | Extent]) -> Tensor:
     return build.scale(known, a)
 
 
+# What a text can call: every function of tensors and edges. Powers are written with ^.
 FUNCTIONS = {
     function.__name__: function
     for function in (
-        *(exp, log, power, sqrt, tanh, sigmoid, relu, step, softplus, sin, cos, erf, abs, sign, sum, mean),
+        *(exp, log, sqrt, tanh, sigmoid, relu, step, softplus, sin, cos, erf, abs, sign, sum, mean),
         *(dot, trace, frobenius2, l2_loss, softmax, logsumexp, log_softmax, cross_entropy, gelu, layer_norm),
     )
 }

@@ -110,7 +110,7 @@ def derivative_names(
     return tuple(names[edge] for edge in wanted)
 
 
-def rational(value: Numeric) -> Fraction:
+def rational(value: object) -> Fraction:
     """Return a number exactly as it is written, so that 0.1 is one tenth.
 
     >>> rational(3), rational(2.5), rational(1e-5)

@@ -32,7 +32,7 @@ class Pointwise:
     """
 
     name: str
-    evaluate: Callable[[Array], Array]
+    evaluate: Callable[[Any], Any]
     torch: str
     numpy: str
     jax: str

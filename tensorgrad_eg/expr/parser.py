@@ -1,0 +1,215 @@
+"""`parse`: expressions in index notation.
+
+    expression = ["-"] product {("+" | "-") product}
+    product    = factor {["*" | "/"] factor}         from left to right; side by side is a product
+    factor     = ["-"] atom [("^" | "**") exponent]
+               | ("sum_k" | "sum_{i,k}") product     the sum extends over all of the product that follows
+    atom       = number | name | name "[" edges "]" | function "(" … ")" | "(" expression ")" | "|" edge "|"
+
+Σ may stand for `sum`. Nothing is summed unless it says so: `A[i,k] x[k]` has the edges i and k, but
+`sum_k A[i,k] x[k]` has i only; `sum(…)` sums over all edges, and `sum(…, k)` over k.
+
+A variable has the edges with which it appears first, and may appear with others later: `A[i,k] A[j,k]`. The
+size symbol of an edge is its name, wherever it appears; but edges at the same place of one variable have one
+size, that of the name which comes first in the text: here i and j both have size i. `δ[i,j]` is the identity,
+and `|k|` the size of k.
+
+>>> print(parse("sum((sum_k A[i,k] x[k] - y[i])^2)"))
+Σ_i (Σ_k A[i,k] x[k] - y[i])^2
+>>> parse("sum_k A[i,k] A[j,k]").shape == {"i": "i", "j": "i"}
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from tensorgrad_eg.errors import UnknownFunctionError
+from tensorgrad_eg.expr import build
+from tensorgrad_eg.expr.cursor import Cursor
+from tensorgrad_eg.expr.functions import FUNCTIONS, pi
+from tensorgrad_eg.expr.leaves import Extent, Number, Variable, delta
+from tensorgrad_eg.expr.lexer import Token
+from tensorgrad_eg.expr.products import labelled, product
+from tensorgrad_eg.expr.scope import IDENTITY, declare, sizes
+from tensorgrad_eg.expr.tensor import Tensor
+
+# How many tensors a function takes before its edges; the others take one.
+TENSORS = {"dot": 2, "l2_loss": 2, "cross_entropy": 2}
+
+
+def parse(text: str) -> Tensor:
+    """Return the expression that a text in index notation stands for.
+
+    >>> print(parse("softmax(sum_k W[j,k] x[k], j)"))
+    softmax(Σ_k W[j,k] x[k], j)
+    >>> parse("sum_k A[i,k] x[k")
+    Traceback (most recent call last):
+    tensorgrad_eg.errors.ParseError: expected ',' or ']', at position 17:
+      sum_k A[i,k] x[k
+                      ^
+    """
+    parser = _Parser(text)
+    result = parser.expression()
+    if parser.word.kind != "end":
+        raise parser.error(f"'{parser.word.text}' is not expected here")
+    return result
+
+
+class _Parser(Cursor):
+    """A parser by recursive descent that builds as it goes: a method for each line of the grammar."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.symbols = sizes(self.words)
+        self.variables: dict[str, Variable] = {}
+
+    def expression(self) -> Tensor:
+        start = self.word
+        with self.nested():
+            terms = [self.term(self.take("-", "+"))]
+            while sign := self.take("-", "+"):
+                terms.append(self.term(sign))
+        with self.at(start):
+            return build.add(*terms)
+
+    def term(self, sign: Token | None) -> Tensor:
+        result = self.product(self.word)
+        return -result if sign is not None and sign.text == "-" else result
+
+    def product(self, start: Token, over: tuple[str, ...] = ()) -> Tensor:
+        factors = [self.factor()]
+        while True:
+            if self.take("/"):
+                factors.append(self.inverse())
+            elif self.take("*") or self.word.kind in ("number", "name") or self.word.text in ("(", "|"):
+                factors.append(self.factor())
+            else:
+                break
+        with self.at(start):
+            return product(factors, over)
+
+    def inverse(self) -> Tensor:
+        start = self.word
+        divisor = self.factor()
+        with self.at(start):
+            return build.power(divisor, -1)
+
+    def factor(self) -> Tensor:
+        negative = False
+        while self.take("-"):
+            negative = not negative
+        result = self.summation() if self.word.text.startswith(("sum_", "Σ_")) else self.power()
+        return -result if negative else result
+
+    def summation(self) -> Tensor:
+        start = self.name("a sum")
+        edge = start.text.partition("_")[2]
+        edges = (edge,) if edge else self.edges("{", "}")
+        with self.nested():
+            return self.product(start, edges)
+
+    def power(self) -> Tensor:
+        base = self.atom()
+        sign = self.take("^", "**")
+        if sign is None:
+            return base
+        exponent = self.exponent()
+        if self.word.text in ("^", "**"):
+            raise self.error("a power of a power needs brackets, as in (x^2)^3")
+        with self.at(sign):
+            return build.power(base, exponent)
+
+    def exponent(self) -> Fraction:
+        """Read 2, -1, (1/2) or (-1/2)."""
+        bracket = self.take("(")
+        sign = -1 if self.take("-") else 1
+        value = self.number()
+        if bracket and self.take("/"):
+            word = self.word
+            below = self.number()
+            if below == 0:
+                raise self.error("division by zero", word)
+            value /= below
+        if bracket:
+            self.expect(")")
+        return sign * value
+
+    def number(self) -> Fraction:
+        word = self.word
+        if word.kind != "number":
+            raise self.error("expected a number: an exponent is a number, such as 2, -1 or (1/2)")
+        self.place += 1
+        return Fraction(word.text)
+
+    def atom(self) -> Tensor:
+        word = self.word
+        if word.kind == "number":
+            return Number(self.number())
+        if word.kind == "name":
+            return self.named()
+        if self.take("("):
+            result = self.expression()
+            self.expect(")")
+            return result
+        if self.take("|"):
+            edge = self.name("an edge").text
+            self.expect("|")
+            return Extent(self.symbols.get(edge, edge))
+        raise self.error(
+            "expected a tensor" if word.kind == "end" else f"expected a tensor, not '{word.text}'"
+        )
+
+    def named(self) -> Tensor:
+        """Read what starts with a name: a function, the identity, pi, or a variable."""
+        word = self.name("a tensor")
+        function = "sum" if word.text == "Σ" else word.text
+        # `a (b + c)` is a product if a is no function; `a(b + c)` looks like a call, and is one or a mistake.
+        if self.word.text == "(" and (function in FUNCTIONS or self.word.start == word.stop):
+            return self.call(word, function)
+        if self.word.text == "[":
+            return self.subscripted(word, self.edges("[", "]"))
+        if word.text in ("pi", "π"):
+            return pi
+        if function in FUNCTIONS:
+            raise self.error(f"{word.text} is a function: {word.text}(…)", word)
+        return self.subscripted(word, ())
+
+    def call(self, word: Token, function: str) -> Tensor:
+        if function not in FUNCTIONS:
+            with self.at(word):
+                unknown = UnknownFunctionError.of(function, FUNCTIONS)
+                raise UnknownFunctionError(f"{unknown} A product is written {function} * (…).")
+        count = TENSORS.get(function, 1)
+        self.expect("(")
+        tensors = [self.expression()]
+        while len(tensors) < count and self.take(","):
+            tensors.append(self.expression())
+        if len(tensors) < count:
+            raise self.error(f"{function} takes {count} tensors, not {len(tensors)}", word)
+        edges = []
+        while self.take(","):
+            edges.append(self.name("an edge").text)
+        self.expect(")", "',' or ")
+        make: Callable[..., Tensor] = FUNCTIONS[function]
+        with self.at(word):
+            return make(*tensors, *edges)
+
+    def subscripted(self, word: Token, edges: tuple[str, ...]) -> Tensor:
+        with self.at(word):
+            if word.text in IDENTITY:
+                return self.identity(word, edges)
+            known = self.variables.setdefault(word.text, declare(word.text, edges, self.symbols))
+            if len(known.edges) != len(edges):
+                raise self.error(
+                    f"{word.text} has {len(edges)} edges here, but {len(known.edges)} where it appears "
+                    f"first, in {known}",
+                    word,
+                )
+            return labelled(known, edges)
+
+    def identity(self, word: Token, edges: tuple[str, ...]) -> Tensor:
+        if len(edges) != 2:
+            raise self.error(f"the identity {word.text} has two edges, not {len(edges)}", word)
+        return delta(edges[0], edges[1], self.symbols[edges[0]])
