@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tensorgrad_eg.emit.code import Code, matmul, quotient
 from tensorgrad_eg.emit.code import product as multiply
@@ -15,10 +16,10 @@ from tensorgrad_eg.emit.identifiers import letters
 from tensorgrad_eg.emit.library import Library
 from tensorgrad_eg.emit.tensors import Value, aligned, divisor, permuted, summed, without_repeats
 from tensorgrad_eg.plan.cost import elements
-from tensorgrad_eg.plan.products import Edges, Recipe, best, flipped, lone
+from tensorgrad_eg.plan.products import Edges, Recipe, best, collapsed, flipped, lone
 
 # Below this many elements a temporary comes from the allocator's cache, and writing in place gains nothing.
-LARGE = 2**16
+LARGE = 2**18
 
 
 def contract(
@@ -43,7 +44,7 @@ def contract(
         case "elementwise":
             return elementwise(library, left, right, out, sizes)
         case "matmul":
-            return Value(matmul(*_flipped(library, left, right, recipe)), out, fresh=True)
+            return _matmul(library, left, right, recipe, out, sizes)
         case "row":
             vector, matrix = _flipped(library, left, right, recipe)
             return Value(library.row_times(vector, matrix, len(left.edges)), out, fresh=True)
@@ -53,6 +54,30 @@ def contract(
             flat = [library.flatten(permuted(library, value, recipe.base).code) for value in (left, right)]
             return Value(matmul(*flat), out, fresh=True)
     return _einsum(library, left, right, shared, out)
+
+
+def _matmul(
+    library: Library, left: Value, right: Value, recipe: Recipe, out: Edges, sizes: Mapping[str, int]
+) -> Value:
+    left, right = (joined(library, value, recipe.groups, sizes) for value in (left, right))
+    code = matmul(*_flipped(library, left, right, recipe))
+    if collapsed(out, recipe.groups) != out:
+        code = library.reshape(code, [sizes[edge] for edge in out])
+    return Value(code, out, fresh=True)
+
+
+def joined(library: Library, value: Value, groups: Sequence[Edges], sizes: Mapping[str, int]) -> Value:
+    """The value with every group of its axes made one axis.
+
+    >>> value = Value(Code("T"), ("b", "p", "q"))
+    >>> joined(Library(), value, [("p", "q")], {"b": 2, "p": 3, "q": 4}).code.text
+    'T.reshape(2, 12)'
+    """
+    edges = collapsed(value.edges, groups)
+    if edges is None or edges == value.edges:
+        return value
+    extents = {**sizes, **{".".join(group): elements(group, sizes) for group in groups}}
+    return replace(value, code=library.join(value.code, value.edges, edges, extents), edges=edges, below=None)
 
 
 def _flipped(library: Library, left: Value, right: Value, recipe: Recipe) -> tuple[Code, Code]:

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from tensorgrad_eg.emit.code import POWER, UNARY, Code, call, literal, quotient
 from tensorgrad_eg.emit.code import product as multiply
+from tensorgrad_eg.plan.products import Edges
 
 SOFTMAX = """def softmax(z, axis):
     e = {np}.exp(z - z.max(axis, keepdims=True))
@@ -84,6 +85,14 @@ class Library:
         colons = ", ".join([":"] * (rank - 1))
         rows = Code(f"{vector.atom}[{colons}, None, :]")
         return Code(f"({rows.text} @ {matrix.at(UNARY)})[{colons}, 0]")
+
+    def reshape(self, code: Code, shape: Sequence[int]) -> Code:
+        """The same elements in another shape."""
+        return Code(f"{code.atom}.reshape({_list(shape)})")
+
+    def join(self, code: Code, edges: Edges, joined: Edges, sizes: Mapping[str, int]) -> Code:
+        """Axes `edges` as fewer axes, `joined`."""
+        return self.reshape(code, [sizes[edge] for edge in joined])
 
     def flatten(self, code: Code) -> Code:
         """All elements in one axis."""

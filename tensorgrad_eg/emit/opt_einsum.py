@@ -129,7 +129,9 @@ def _path(
     while stack:
         key, operand = stack.pop()
         if operand.tensor in reading:
-            stack += [(f"{operand.tensor} {place}", o) for place, o in enumerate(reading[operand.tensor])][::-1]
+            stack += [(f"{operand.tensor} {place}", o) for place, o in enumerate(reading[operand.tensor])][
+                ::-1
+            ]
         else:
             leaves[key] = operand
     present = list(leaves)

@@ -68,7 +68,11 @@ def header(
     if not results:
         return [f"Return an empty {container}."]
     if structure == "tensor":
-        return [f"Return {results[0] if program.outputs[0].edges == () else f'a tensor with {results[0]}'}.", *([""] if arguments else []), *arguments]
+        return [
+            f"Return {results[0] if program.outputs[0].edges == () else f'a tensor with {results[0]}'}.",
+            *([""] if arguments else []),
+            *arguments,
+        ]
     if isinstance(structure, tuple):
         results = [f"{plain(key)}: {text}" for key, text in zip(structure, results, strict=True)]
     return [f"Return a {container} of", *(f"- {text}" for text in results), "", *arguments]

@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from tensorgrad_eg.emit.code import POWER, UNARY, Code, call, literal, product
 from tensorgrad_eg.emit.library import Library, axes_text
+from tensorgrad_eg.plan.products import Edges
 
 SOFTMAX = """def softmax(z, dim):
     e = torch.exp(z - z.amax(dim, keepdim=True))
@@ -50,6 +51,16 @@ class Torch(Library):
     def row_times(self, vector: Code, matrix: Code, rank: int) -> Code:
         """A batch of vectors, each times its matrix."""
         return Code(f"({vector.atom}.unsqueeze({rank - 1}) @ {matrix.at(UNARY)}).squeeze({rank - 1})")
+
+    def join(self, code: Code, edges: Edges, joined: Edges, sizes: Mapping[str, int]) -> Code:
+        """Axes as fewer axes; one group by `flatten`."""
+        new = [place for place, edge in enumerate(joined) if edge not in edges]
+        if len(new) > 1:
+            return super().join(code, edges, joined, sizes)
+        last = new[0] + len(edges) - len(joined)
+        places = [str(new[0])] if new[0] or last < len(edges) - 1 else []
+        places += [str(last)] if last < len(edges) - 1 else []
+        return Code(f"{code.atom}.flatten({', '.join(places)})")
 
     def flatten(self, code: Code) -> Code:
         """All elements in one axis."""

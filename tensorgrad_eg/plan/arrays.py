@@ -3,7 +3,7 @@
 >>> import numpy as np
 >>> from tensorgrad_eg.plan.program import Input, Program
 >>> program = Program((Input("A", ("i", "k"), ("i", "k")),), (), (), {}, {"i": 2, "k": 3})
->>> bind(program, {"A": np.zeros((3, 2))})
+>>> Signature(program).bind({"A": np.zeros((3, 2))})
 Traceback (most recent call last):
 tensorgrad_eg.errors.ArrayShapeError: array A has shape (3, 2), but its edges (i, k) have sizes (2, 3). \
 Its axes are in the wrong order: transpose it.
@@ -12,12 +12,13 @@ Its axes are in the wrong order: transpose it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, TensorgradError
-from tensorgrad_eg.plan.program import Input, Program
+from tensorgrad_eg.plan.program import Input, Program, ProgramError
 
 
 class ArrayKindError(TensorgradError, TypeError):
@@ -43,32 +44,39 @@ def kind(array: object) -> str:
     return "torch" if "torch" in bases else "jax" if bases & {"jax", "jaxlib"} else "numpy"
 
 
-def bind(program: Program, arrays: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The library to use, and the arrays by name: checked, with one floating dtype.
+class Signature:
+    """What a program wants to be given: computed once, compared with the arrays of every call.
 
     >>> from tensorgrad_eg.plan.program import Input, Program
-    >>> backend, bound = bind(Program((Input("x", ("i",), (2,)),), (), (), {}), {"x": [1, 2]})
+    >>> signature = Signature(Program((Input("x", ("i",), (2,)),), (), (), {}))
+    >>> backend, bound = signature.bind({"x": [1, 2]})
     >>> backend, bound["x"].dtype
     ('numpy', dtype('float64'))
     """
-    _check_names(program, arrays)
-    backend = _backend(arrays)
-    converted = {name: array if _is_array(array) else np.asarray(array) for name, array in arrays.items()}
-    for given in program.inputs:
-        if given.name in converted:
-            _check_shape(program, given, tuple(converted[given.name].shape))
-    return backend, _unified(backend, converted)
 
+    def __init__(self, program: Program) -> None:
+        """Look the shapes up, and which inputs are read."""
+        self.inputs = {given.name: given for given in program.inputs}
+        self.read = [name for name in self.inputs if program.readers(name)]
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        for name in self.inputs:
+            # The sizes of a variable that nobody reads need not be known.
+            with suppress(ProgramError):
+                self.shapes[name] = program.shape(name)
 
-def _check_names(program: Program, arrays: Mapping[str, Any]) -> None:
-    names = [given.name for given in program.inputs]
-    for name in arrays:
-        if name not in names:
-            raise ArrayNameError.unknown(name, names)
-    needed = [name for name in names if program.readers(name)]
-    missing = [name for name in needed if name not in arrays]
-    if missing:
-        raise ArrayNameError.missing(missing, needed)
+    def bind(self, arrays: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The library to use, and the arrays by name: checked, with one floating dtype."""
+        for name in arrays:
+            if name not in self.inputs:
+                raise ArrayNameError.unknown(name, self.inputs)
+        if missing := [name for name in self.read if name not in arrays]:
+            raise ArrayNameError.missing(missing, self.read)
+        backend = _backend(arrays)
+        converted = {name: array if _is_array(array) else np.asarray(array) for name, array in arrays.items()}
+        for name, array in converted.items():
+            if name in self.shapes and tuple(array.shape) != self.shapes[name]:
+                raise _shape_error(self.inputs[name], self.shapes[name], tuple(array.shape))
+        return backend, _unified(backend, converted)
 
 
 def _is_array(array: object) -> bool:
@@ -84,19 +92,16 @@ def _backend(arrays: Mapping[str, Any]) -> str:
     return next(iter(kinds), "numpy")
 
 
-def _check_shape(program: Program, given: Input, found: tuple[int, ...]) -> None:
-    expected = program.shape(given.name)
-    if found == expected:
-        return
+def _shape_error(given: Input, expected: tuple[int, ...], found: tuple[int, ...]) -> ArrayShapeError:
     error = ArrayShapeError.of(given.name, given.edges, expected, found)
+    if len(found) != len(expected) or sorted(found) == sorted(expected):
+        return error
     wrong = [
         f"edge {edge!r} (size {symbol!r}) should be {size}, not {have}"
-        for edge, symbol, size, have in zip(given.edges, given.sizes, expected, found, strict=False)
+        for edge, symbol, size, have in zip(given.edges, given.sizes, expected, found, strict=True)
         if size != have
     ]
-    if len(found) == len(expected) and sorted(found) != sorted(expected):
-        raise ArrayShapeError(f"{error} In detail: {'; '.join(wrong)}.")
-    raise error
+    return ArrayShapeError(f"{error} In detail: {'; '.join(wrong)}.")
 
 
 def _unified(backend: str, arrays: Mapping[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,9 @@ def formula(
     sums = subscript([new.get(edge, edge) for edge in step.over])
     match step.kind:
         case "constant":
-            return Formula(step.label or repr(step.value).removesuffix(".0"), SUM if (step.value or 0) < 0 else PRODUCT)
+            return Formula(
+                step.label or repr(step.value).removesuffix(".0"), SUM if (step.value or 0) < 0 else PRODUCT
+            )
         case "delta":
             return Formula(indexed("δ", [new.get(edge, edge) for edge in step.edges]))
         case "contract" | "reduce":

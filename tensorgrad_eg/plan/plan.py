@@ -22,7 +22,7 @@ from os import PathLike
 from typing import Any, Protocol, Self
 
 from tensorgrad_eg.errors import MissingExtraError, TensorgradError, UnknownEdgeError
-from tensorgrad_eg.plan.arrays import bind
+from tensorgrad_eg.plan.arrays import Signature
 from tensorgrad_eg.plan.cost import step_flops
 from tensorgrad_eg.plan.folding import fold
 from tensorgrad_eg.plan.layout import arrange
@@ -142,6 +142,10 @@ class Plan:
         """The most elements that intermediates and results hold at one moment; arguments are not counted."""
         return peak_elements(self.program)
 
+    @cached_property
+    def _signature(self) -> Signature:
+        return Signature(self.program)
+
     @property
     def ratio(self) -> float:
         """The cost over that of the baseline."""
@@ -160,11 +164,10 @@ class Plan:
 
     def __call__(self, /, **arrays: Any) -> Any:
         """Run the plan on arrays given by variable name, their axes in the order of the variable's edges."""
-        backend, bound = bind(self.program, arrays)
+        backend, bound = self._signature.bind(arrays)
         function = self.function(backend)
-        wanted = [given.name for given in self.inputs if self.program.readers(given.name)]
-        if wanted or not bound:
-            return function(*(bound[name] for name in wanted))
+        if self._signature.read or not bound:
+            return function(*(bound[name] for name in self._signature.read))
         like = next(iter(bound.values()))
         return function(like.dtype, like.device) if backend == "torch" else function(like.dtype)
 
@@ -225,7 +228,7 @@ class Plan:
         """One line: results, variables, steps and cost."""
         results = [indexed(name, out.names) for name, out in zip(self.names, self.outputs, strict=True)]
         shown = ", ".join(results[:3]) + (f" and {len(results) - 3} more" if len(results) > 3 else "")
-        read = [given.name for given in self.inputs if self.program.readers(given.name)]
+        read = self._signature.read
         source = ", ".join(read[:6]) + (f" and {len(read) - 6} more" if len(read) > 6 else "")
         count = len(self.steps)
         cost = f"{count} step{'' if count == 1 else 's'}, {self.flops:,} flops, {self.ratio:.3g} x baseline"

@@ -12,12 +12,20 @@ operation on differently ordered tensors costs up to six times one on equally or
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tensorgrad_eg.plan.cost import elements
 
 Edges = tuple[str, ...]
-START = {"elementwise": 4_000, "matmul": 4_000, "sum": 8_000, "row": 12_000, "einsum": 24_000, "dot": 50_000}
+START = {
+    "elementwise": 4_000,
+    "matmul": 4_000,
+    "sum": 8_000,
+    "row": 12_000,
+    "einsum": 24_000,
+    "dot": 50_000,
+    "reshape": 6_000,
+}
 COPY = 3
 SCATTERED = 6
 
@@ -28,7 +36,7 @@ class Recipe:
 
     `form` is elementwise, matmul, row (batched vector times matrix), sum (elementwise, then sum), dot (both flattened) or
     einsum. `swap` exchanges the operands, `flip` transposes the last two axes of the first, of the second; `base` is the
-    order of the axes of an elementwise product.
+    order of the axes of an elementwise product; `groups` are labels to make one axis of before a matmul.
 
     >>> Recipe("matmul", 0, flip=(True, False)).swap
     False
@@ -39,6 +47,7 @@ class Recipe:
     swap: bool = False
     flip: tuple[bool, bool] = (False, False)
     base: Edges = ()
+    groups: tuple[Edges, ...] = ()
 
 
 def distinct(edges: Sequence[str]) -> Edges:
@@ -99,6 +108,7 @@ def recipes(
         yield Recipe("elementwise", price, base=out)
         return
     yield from _matmuls(left, right, over, out, sizes)
+    yield from _collapsed(left, right, over, out, sizes)
     yield from _rows(left, right, over, out, sizes)
     yield from _sums(left, right, over, out, sizes)
     yield _einsum(left, right, over, out, sizes)
@@ -179,12 +189,47 @@ def _sums(
         yield Recipe("dot", START["dot"] + elements(left, sizes) + _copied(right, [left], sizes), base=left)
 
 
-def _einsum(left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]) -> Recipe:
-    """einsum permutes to batch, rows, columns, and copies what does not collapse to a matrix in that order."""
+def _roles(left: Edges, right: Edges, over: Sequence[str], out: Edges) -> tuple[Edges, Edges, Edges, Edges]:
+    """The labels of a batch, of rows, of columns, and those summed."""
     batch = tuple(edge for edge in out if edge in left and edge in right)
     rows = tuple(edge for edge in out if edge in left and edge not in right)
     columns = tuple(edge for edge in out if edge in right and edge not in left)
-    summed = tuple(edge for edge in left if edge in over)
+    return batch, rows, columns, tuple(edge for edge in left if edge in over)
+
+
+def collapsed(edges: Edges, groups: Sequence[Edges]) -> Edges | None:
+    """The axes with every group, which must stand together and in order, made one axis; None where one does not.
+
+    >>> collapsed(("b", "p", "q"), [("p", "q")]), collapsed(("p", "b", "q"), [("p", "q")])
+    (('b', 'p.q'), None)
+    """
+    for group in groups:
+        places = [edges.index(edge) for edge in group if edge in edges]
+        if not places:
+            continue
+        if len(places) != len(group) or places != list(range(places[0], places[0] + len(group))):
+            return None
+        edges = (*edges[: places[0]], ".".join(group), *edges[places[-1] + 1 :])
+    return edges
+
+
+def _collapsed(
+    left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]
+) -> Iterator[Recipe]:
+    """Matrix products after several axes are made one, which copies nothing."""
+    groups = tuple(group for group in _roles(left, right, over, out) if len(group) > 1)
+    x, y, z = (collapsed(edges, groups) for edges in (left, right, out))
+    if not groups or x is None or y is None or z is None:
+        return
+    extents = {**sizes, **{".".join(group): elements(group, sizes) for group in groups}}
+    summed = [edge for edge in x if edge in y and edge not in z]
+    for recipe in _matmuls(x, y, summed, z, extents):
+        yield replace(recipe, price=recipe.price + START["reshape"], groups=groups)
+
+
+def _einsum(left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]) -> Recipe:
+    """einsum permutes to batch, rows, columns, and copies what does not collapse to a matrix in that order."""
+    batch, rows, columns, summed = _roles(left, right, over, out)
     price = (
         START["einsum"]
         + _copied(left, [batch, rows, summed], sizes)

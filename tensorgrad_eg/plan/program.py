@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 from tensorgrad_eg.errors import TensorgradError
@@ -139,13 +140,12 @@ class Program:
         >>> Program((Input("A", ("i", "k"), (2, "n")),), (), (), {}, {"n": 5}).shape("A")
         (2, 5)
         """
-        for step in self.steps:
-            if step.name == name:
-                return tuple(self.sizes[edge] for edge in step.edges)
-        for given in self.inputs:
-            if given.name == name:
-                return tuple(self._extent(given, axis) for axis in range(len(given.edges)))
-        raise ProgramError(f"no input and no step is called {name!r}")
+        found = self._tensors.get(name)
+        if isinstance(found, Step):
+            return tuple(self.sizes[edge] for edge in found.edges)
+        if found is None:
+            raise ProgramError(f"no input and no step is called {name!r}")
+        return tuple(self._extent(found, axis) for axis in range(len(found.edges)))
 
     def readers(self, name: str) -> tuple[Operand, ...]:
         """Every operand that reads `name`, steps first, then outputs.
@@ -153,8 +153,19 @@ class Program:
         >>> Program((), (), (Output(Operand("A", ()), (), ()),), {}).readers("A")
         (Operand(tensor='A', edges=(), factor=Fraction(1, 1)),)
         """
-        found = [operand for step in self.steps for operand in step.operands if operand.tensor == name]
-        return (*found, *(out.operand for out in self.outputs if out.operand.tensor == name))
+        return tuple(self._readers.get(name, ()))
+
+    @cached_property
+    def _tensors(self) -> dict[str, Input | Step]:
+        return {tensor.name: tensor for tensor in (*self.inputs, *self.steps)}
+
+    @cached_property
+    def _readers(self) -> dict[str, list[Operand]]:
+        found: dict[str, list[Operand]] = {}
+        operands = [operand for step in self.steps for operand in step.operands]
+        for operand in (*operands, *(out.operand for out in self.outputs)):
+            found.setdefault(operand.tensor, []).append(operand)
+        return found
 
     def _extent(self, given: Input, axis: int) -> int:
         size = given.sizes[axis]
@@ -163,7 +174,8 @@ class Program:
         if size in self.symbols:
             return self.symbols[size]
         for operand in self.readers(given.name):
-            return self.sizes[operand.edges[axis]]
+            if axis < len(operand.edges) and operand.edges[axis] in self.sizes:
+                return self.sizes[operand.edges[axis]]
         for label in (given.edges[axis], size):
             if label in self.sizes:
                 return self.sizes[label]
@@ -178,15 +190,19 @@ class Program:
         tensorgrad_eg.plan.program.ProgramError: step t reads 'a', which is neither an input nor an earlier step
         """
         shapes: dict[str, tuple[int, ...]] = {}
+        names = [given.name for given in self.inputs]
+        _require(len(set(names)) == len(names), f"two inputs have one name: {names}")
         for given in self.inputs:
             _require(
                 len(given.edges) == len(given.sizes),
                 f"input {given.name}: {given.edges} and {given.sizes} differ",
             )
-            _require(given.name not in shapes, f"two inputs are called {given.name!r}")
-            shapes[given.name] = self.shape(given.name)
+            if self.readers(given.name):
+                shapes[given.name] = self.shape(given.name)
         for step in self.steps:
-            _require(step.name not in shapes, f"two tensors are called {step.name!r}")
+            _require(
+                step.name not in shapes and step.name not in names, f"two tensors are called {step.name!r}"
+            )
             for label in step.labels:
                 _require(label in self.sizes, f"step {step.name}: the size of label {label!r} is not known")
             for operand in step.operands:
