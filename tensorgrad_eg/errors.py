@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from keyword import iskeyword
 from typing import Self
 
 
@@ -35,6 +36,15 @@ def listing(names: Iterable[object]) -> str:
     ('i, k', 'none')
     """
     return ", ".join(map(str, names)) or "none"
+
+
+def a(noun: str) -> str:
+    """Return a noun with its article.
+
+    >>> a("edge"), a("list")
+    ('an edge', 'a list')
+    """
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
 
 
 class TensorgradError(Exception):
@@ -103,15 +113,18 @@ class NameFormatError(TensorgradError, ValueError):
 
     >>> print(NameFormatError.of("edge", "2i"))
     '2i' cannot name an edge: use a letter followed by letters, digits and underscores, such as 'i2'.
+    >>> print(NameFormatError.of("variable", "lambda"))
+    'lambda' cannot name a variable: it is a keyword of Python. Call it 'lambda_'.
     """
 
     @classmethod
-    def of(cls, kind: str, name: object, example: str = "i2") -> Self:
+    def of(cls, kind: str, name: object) -> Self:
         """Say what cannot be named so, with a name that would do."""
-        article = "an" if kind[:1] in "aeiou" else "a"
+        if isinstance(name, str) and iskeyword(name):
+            return cls(f"'{name}' cannot name {a(kind)}: it is a keyword of Python. Call it '{name}_'.")
         return cls(
-            f"{name!r} cannot name {article} {kind}: "
-            f"use a letter followed by letters, digits and underscores, such as {example!r}."
+            f"{name!r} cannot name {a(kind)}: "
+            f"use a letter followed by letters, digits and underscores, such as 'i2'."
         )
 
 
@@ -150,7 +163,7 @@ class MissingSizeError(TensorgradError, ValueError):
 class NotAVariableError(TensorgradError, TypeError):
     """A derivative with respect to something that is not a variable.
 
-    >>> print(NotAVariableError.of("A[i] x[i]"))  # doctest: +NORMALIZE_WHITESPACE
+    >>> print(NotAVariableError.of("A[i] x[i]"))
     cannot differentiate with respect to A[i] x[i]: it is not a Variable. Put a Variable in its place,
     build the expression from that, and differentiate with respect to it.
     """
@@ -168,7 +181,7 @@ class VariableClashError(TensorgradError, ValueError):
     """Two different variables with one name.
 
     >>> first, second = "Variable('A', ['i'])", "Variable('A', ['k'])"
-    >>> print(VariableClashError.of("A", first, second))  # doctest: +NORMALIZE_WHITESPACE
+    >>> print(VariableClashError.of("A", first, second))
     two different variables are named 'A': Variable('A', ['i']) and Variable('A', ['k']). Give one of them
     another name, or use one variable for both and rename its edges: A.rename(old='new').
     """
@@ -183,19 +196,29 @@ class VariableClashError(TensorgradError, ValueError):
 
 
 class OperandError(TensorgradError, TypeError):
-    """Something that is neither a tensor expression nor a number, where one of these was needed.
+    """Something that is no tensor expression, where one was needed.
 
-    >>> print(OperandError.of("list"))  # doctest: +NORMALIZE_WHITESPACE
-    expected a tensor expression or a number, not a list. An array has no edge names: make a Variable
+    >>> print(OperandError.of("ndarray"))
+    expected a tensor expression or a number, not a value of type ndarray. An array has no edge names: make a Variable
     for it, and pass the array when you call the plan.
+    >>> print(OperandError.tensor("int"))
+    expected a tensor expression, not a value of type int; a number is one as Number(…), anything else as a Variable.
     """
 
     @classmethod
     def of(cls, found: str) -> Self:
-        """Say which type was found."""
+        """Say which type stood where a tensor or a number was needed."""
         return cls(
-            f"expected a tensor expression or a number, not a {found}. An array has no edge names: "
+            f"expected a tensor expression or a number, not a value of type {found}. An array has no edge names: "
             "make a Variable for it, and pass the array when you call the plan."
+        )
+
+    @classmethod
+    def tensor(cls, found: str) -> Self:
+        """Say which type stood where only a tensor will do."""
+        return cls(
+            f"expected a tensor expression, not a value of type {found}; a number is one as Number(…), "
+            "anything else as a Variable."
         )
 
 
@@ -234,7 +257,7 @@ class ParseError(TensorgradError, ValueError):
     """A mistake in the text form of an expression, shown with its position.
 
     >>> print(ParseError.at("A[i,k] +", 8, "expected a tensor"))
-    expected a tensor, at position 9:
+    expected a tensor (position 9)
       A[i,k] +
               ^
     """
@@ -249,19 +272,19 @@ def pointed(text: str, index: int, problem: str) -> str:
     """Return a message with the line of the text that it is about, and a caret under the place.
 
     >>> print(pointed("x[k] + y[k", 10, "expected ']'"))
-    expected ']', at position 11:
+    expected ']' (position 11)
       x[k] + y[k
                 ^
     """
     start = text.rfind("\n", 0, index) + 1
     line = text[start:].split("\n")[0].replace("\t", " ")
-    return f"{problem.rstrip('.')}, at position {index + 1}:\n  {line}\n  {' ' * (index - start)}^"
+    return f"{problem} (position {index + 1})\n  {line}\n  {' ' * (index - start)}^"
 
 
 class ArrayShapeError(TensorgradError, ValueError):
     """An array whose shape does not fit its variable.
 
-    >>> print(ArrayShapeError.of("A", ["i", "k"], (3, 5), (5, 3)))  # doctest: +NORMALIZE_WHITESPACE
+    >>> print(ArrayShapeError.of("A", ["i", "k"], (3, 5), (5, 3)))
     array A has shape (5, 3), but its edges (i, k) have sizes (3, 5). Its axes are in the wrong order:
     transpose it.
     """
@@ -362,7 +385,7 @@ class BackendError(TensorgradError, ValueError):
 class CheckError(TensorgradError, AssertionError):
     """A plan that does not compute what it should: it is refused, never returned.
 
-    >>> print(CheckError.of("output 0", "autograd", 0.3, 1e-9))  # doctest: +NORMALIZE_WHITESPACE
+    >>> print(CheckError.of("output 0", "autograd", 0.3, 1e-9))
     output 0 differs from autograd by 0.3 (relative), more than 1e-09: this is a bug, please report
     the expression.
     """

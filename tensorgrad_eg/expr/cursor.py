@@ -88,7 +88,7 @@ class Cursor:
         """Return an error that points at a token, or at the next one.
 
         >>> print(Cursor("x").error("no good"))
-        no good, at position 1:
+        no good (position 1)
           x
           ^
         """

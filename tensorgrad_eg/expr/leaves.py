@@ -36,7 +36,7 @@ class Variable(Tensor):
     def __new__(cls, name: str, edges: Edges | Mapping[str, Size] = (), /, **sizes: Size) -> Variable:
         """Make the variable from its name, and its edges as a list, as edge=size, or as a mapping."""
         if iskeyword(check_name("variable", name)):
-            raise NameFormatError.of("variable", name, f"{name}_")
+            raise NameFormatError.of("variable", name)
         if not isinstance(edges, Mapping):
             names = [edges] if isinstance(edges, str) else list(edges)
             distinct(names, f"{name}[{','.join(map(str, names))}]")

@@ -103,5 +103,7 @@ def _fibre(function: str, over: Edges, arg: Tensor) -> frozenset[str]:
     names = flatten((over,))
     require(arg, names)
     if not names:
-        raise NumberError(f"{function} of {brief(arg)} needs an edge: {function}(…, 'k').")
+        raise NumberError(
+            f"{function} of {brief(arg)} needs an edge: {function}(…, '{(*arg.edges, 'k')[0]}')."
+        )
     return frozenset(names)

@@ -46,7 +46,7 @@ def parse(text: str) -> Tensor:
     softmax(Σ_k W[j,k] x[k], j)
     >>> parse("sum_k A[i,k] x[k")
     Traceback (most recent call last):
-    tensorgrad_eg.errors.ParseError: expected ',' or ']', at position 17:
+    tensorgrad_eg.errors.ParseError: expected ',' or ']' (position 17)
       sum_k A[i,k] x[k
                       ^
     """
@@ -203,8 +203,8 @@ class _Parser(Cursor):
             known = self.variables.setdefault(word.text, declare(word.text, edges, self.symbols))
             if len(known.edges) != len(edges):
                 raise self.error(
-                    f"{word.text} has {len(edges)} edges here, but {len(known.edges)} where it appears "
-                    f"first, in {known}",
+                    f"{word.text} has {len(known.edges)} edges where it appears first, in {known}, "
+                    f"but {len(edges)} here",
                     word,
                 )
             return labelled(known, edges)

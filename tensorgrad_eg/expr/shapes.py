@@ -22,7 +22,7 @@ def check_tensor(value: object) -> Tensor:
     Number(2)
     """
     if not isinstance(value, Tensor):
-        raise OperandError.of(type(value).__name__)
+        raise OperandError.tensor(type(value).__name__)
     return value
 
 
