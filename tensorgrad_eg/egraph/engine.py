@@ -152,7 +152,9 @@ class Engine:
             text = reader.string(row.output)
             self.symbols.setdefault(name, int(text) if text.isdigit() else text)
         bounds = {n: free.get(value, frozenset()) for value, n in ids.items()}
-        return Snapshot(nodes, bounds, {name: ids[named[name]] for name in roots}, dict(self.symbols))
+        rows = {self.egraph.value_to_i64(row.inputs[0]): row.output for row in tables["node"].rows}
+        loaded = {at: ids[value] for at, value in sorted(rows.items()) if value in ids}
+        return Snapshot(nodes, bounds, {name: ids[named[name]] for name in roots}, dict(self.symbols), loaded)
 
 
 def _order(node: ENode) -> tuple[int, tuple[int, ...], str]:

@@ -22,6 +22,7 @@ class Snapshot:
     free: dict[int, frozenset[str]]
     roots: dict[str, int]
     symbols: dict[str, str | int] = field(default_factory=dict)
+    loaded: dict[int, int] = field(default_factory=dict)  #: the class of each node of the program that was loaded
 
     @property
     def size(self) -> int:

@@ -11,6 +11,7 @@ from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor, Solution
@@ -18,12 +19,15 @@ from tensorgrad_eg.extract.search import Extractor, Solution
 _SEARCH = frozenset({"analysis", "normalise", "substitute", "prospect", "volumes", "judge", "search", "sink"})
 #: Rip-up steps: enough for the e-graphs of whole networks, few enough for small ones.
 _STEPS = 120
+#: Bounds rip-up steps on large e-graphs: ways times outputs times steps.
+_EFFORT = 200_000
 
 
 @dataclass
 class Searched:
     """A saturated e-graph and the program the search started from: enough to price it again for other sizes."""
 
+    dag: Dag
     start: Snapshot
     final: Snapshot
     _aliases: dict[int, dict[int, Alias]] = field(default_factory=dict)
@@ -62,7 +66,7 @@ def search(
     saturate(engine, sizes, budget, report, progress)
     final = engine.snapshot(roots)
     report.nodes, report.classes = final.size, len(final.nodes)
-    return Searched(start, final)
+    return Searched(derived.dag, start, final)
 
 
 def extract(
@@ -75,14 +79,33 @@ def extract(
 ) -> Extracted:
     """The cheapest program found for all roots together; never dearer than the one the search started from."""
     first = price(searched.start, sizes, searched.alias(searched.start))
-    begun = Extractor(first, [first.root(r) for r in roots], seed).amortised()
+    begun = Extractor(first, [first.root(r) for r in roots], seed).tree_choice()
     priced = price(searched.final, sizes, searched.alias(searched.final))
     extractor = Extractor(priced, [priced.root(r) for r in roots], seed)
-    found = min([extractor.amortised(), extractor.tree_choice()], key=lambda s: s.cost)
-    found = extractor.improve(found, steps, stop)
+    starts = [extractor.seeded(_known(priced, searched.dag)), extractor.tree_choice()]
+    found = min((extractor.polish(s) for s in starts), key=lambda s: s.cost)
+    effort = _EFFORT // (1 + len(priced.ways) * len(extractor.roots))
+    found = extractor.polish(extractor.improve(found, min(steps, effort), stop))
     if begun.cost < found.cost - 1e-6:
         return Extracted(first, begun, begun.cost)
     return Extracted(priced, found, begun.cost)
+
+
+def _known(priced: Priced, dag: Dag) -> dict[int, int]:
+    """The ways of the program the search started from, children first."""
+    loaded = priced.snapshot.loaded
+    ways: dict[tuple[int, tuple[int, ...]], int] = {}
+    for n, way in enumerate(priced.ways):
+        ways.setdefault((priced.alias[way.at].group, tuple(sorted(way.children))), n)
+    known: dict[int, int] = {}
+    for at, node in enumerate(dag.nodes):
+        if at not in loaded or loaded[at] not in priced.alias or any(loaded.get(c) not in priced.alias for c in node.children):
+            continue
+        group = priced.alias[loaded[at]].group
+        kids = tuple(sorted(priced.alias[loaded[c]].group for c in node.children))
+        if group not in known and (group, kids) in ways:
+            known[group] = ways[group, kids]
+    return known
 
 
 def timed(report: Report, phase: str, started: float) -> float:

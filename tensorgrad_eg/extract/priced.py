@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,21 @@ class Priced:
     def groups(self) -> int:
         """One more than the largest group number; the last slot is the dummy child."""
         return max(self.snapshot.nodes, default=0) + 1
+
+    def span(self, group: int) -> tuple[int, int]:
+        """The ways of a group: positions from the first to before the second."""
+        return self._spans[group]
+
+    @cached_property
+    def _spans(self) -> dict[int, tuple[int, int]]:
+        ends = [*self.start[1:].tolist(), len(self.ways)]
+        return {g: (lo, hi) for g, lo, hi in zip(self.owner.tolist(), self.start.tolist(), ends, strict=True)}
+
+    @cached_property
+    def prices(self) -> list[float]:
+        """The prices as plain numbers."""
+        found: list[float] = self.price.tolist()
+        return found
 
     def root(self, name: str) -> int:
         """The group of a named class."""

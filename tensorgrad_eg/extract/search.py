@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorgrad_eg.extract.local import Local
 from tensorgrad_eg.extract.priced import Priced
 
 Dist = NDArray[np.float64]
@@ -53,7 +54,7 @@ class Extractor:
         while True:
             reach = priced.price + dist[priced.child].sum(axis=1)
             best = np.minimum.reduceat(reach, priced.start)
-            better = best < dist[priced.owner] - 1e-9
+            better = best < dist[priced.owner] * (1 - 1e-12) - 1e-9
             if not better.any():
                 return dist
             dist[priced.owner[better]] = best[better]
@@ -66,9 +67,7 @@ class Extractor:
             at = stack.pop()
             if at in choice:
                 continue
-            first = int(np.searchsorted(priced.owner, at))
-            low = int(priced.start[first])
-            high = int(priced.start[first + 1]) if first + 1 < len(priced.start) else len(priced.group)
+            low, high = priced.span(at)
             reach = priced.price[low:high] + dist[priced.child[low:high]].sum(axis=1)
             choice[at] = low + int(np.argmin(reach))
             stack.extend(c for c in priced.ways[choice[at]].children if c not in choice)
@@ -97,6 +96,17 @@ class Extractor:
                 stack.extend(self.priced.ways[choice[at]].children)
         return Solution(needed, float(self.priced.price[list(needed.values())].sum()) if needed else 0.0)
 
+    def seeded(self, known: Mapping[int, int]) -> Solution:
+        """The program that is known already; what the e-graph has lost of it is routed anew."""
+        choice: dict[int, int] = {}
+        lost: set[int] = set()
+        for at, way in known.items():  # children come first
+            if all(c in choice for c in self.priced.ways[way].children):
+                choice[at] = way
+            else:
+                lost.add(at)
+        return self.complete(choice)
+
     def tree_choice(self) -> Solution:
         """Every group by its own shortest way, as if nothing were shared."""
         choice: dict[int, int] = {}
@@ -104,66 +114,81 @@ class Extractor:
             self.route(root, choice, self._base)
         return self.trimmed(choice)
 
-    def amortised(self, rounds: int = 6) -> Solution:
-        """Prices divided among users: what many read looks cheap to each of them."""
-        best = self.complete({})
-        current = best
-        for _ in range(rounds):
-            users = np.ones(self.priced.groups + 1)
-            for way in current.choice.values():
-                for child in set(self.priced.ways[way].children):
-                    users[child] += 1
-            saved = self.priced.price
-            self.priced.price = saved / np.maximum(users[self.priced.group] - 1, 1)
-            choice: dict[int, int] = {}
-            dist = self.distances(())
-            self.priced.price, shared = saved, self.priced.price
-            for root in self.roots:
-                self.priced.price = shared
-                self.route(root, choice, dist)
-                self.priced.price = saved
-            found = self.trimmed(choice)
-            if found.cost >= best.cost - 1e-9 and found.choice == current.choice:
-                break
-            current = found
-            best = min(best, found, key=lambda s: s.cost)
-        return best
-
     def rip_up(self, solution: Solution, drop: Iterable[int]) -> Solution:
         """Takes some groups out with everything that used them, and completes again."""
-        users: dict[int, list[int]] = {}
-        for at, way in solution.choice.items():
-            for child in self.priced.ways[way].children:
-                users.setdefault(child, []).append(at)
+        gone = self._above(solution.choice, drop)
+        return self.complete({at: way for at, way in solution.choice.items() if at not in gone})
+
+    def _above(self, choice: Mapping[int, int], groups: Iterable[int]) -> set[int]:
+        """These groups and all that depend on them."""
+        users = self._users(choice)
         gone: set[int] = set()
-        stack = list(drop)
+        stack = list(groups)
         while stack:
             at = stack.pop()
             if at not in gone:
                 gone.add(at)
-                stack.extend(users.get(at, []))
-        return self.complete({at: way for at, way in solution.choice.items() if at not in gone})
+                stack.extend(users.get(at, ()))
+        return gone
+
+    def _users(self, choice: Mapping[int, int]) -> dict[int, list[int]]:
+        users: dict[int, list[int]] = {}
+        for at, way in choice.items():
+            for child in set(self.priced.ways[way].children):
+                users.setdefault(child, []).append(at)
+        return users
+
+    def polish(self, solution: Solution, passes: int = 4) -> Solution:
+        """Gives every group in turn its best way while all else stays, until nothing gains."""
+        for _ in range(passes):
+            gained = False
+            by_price = sorted(solution.choice, key=lambda g: (-self.priced.price[solution.choice[g]], g))
+            for group in by_price:
+                low, high = self.priced.span(group)
+                if high - low < 2 or group not in solution.choice:
+                    continue
+                better = self._switched(solution, group)
+                if better is not None:
+                    solution, gained = better, True
+            if not gained:
+                break
+        return solution
+
+    def _switched(self, solution: Solution, group: int) -> Solution | None:
+        """The solution with another way for one group, if that is cheaper."""
+        above = self._above(solution.choice, [group])
+        stays = self._stays(solution.choice, group)
+        routed = Local(self.priced, stays - above, above - {group}).route(group)
+        if routed is None:
+            return None
+        found = self.trimmed(solution.choice | {at: way for at, way in routed.items() if at not in stays})
+        return found if found.cost < solution.cost - 1e-6 else None
+
+    def _stays(self, choice: Mapping[int, int], group: int) -> set[int]:
+        """What is needed still when one group is given for free."""
+        seen: set[int] = set()
+        stack = [r for r in self.roots if r != group]
+        while stack:
+            at = stack.pop()
+            if at not in seen and at != group:
+                seen.add(at)
+                stack.extend(self.priced.ways[choice[at]].children)
+        return seen
 
     def improve(self, solution: Solution, steps: int, stop: Callable[[float], bool] = lambda cost: False) -> Solution:
         """Rip-up and reroute, a fixed number of steps (so that the result does not depend on the clock)."""
         best = current = solution
-        quiet = 0
-        for _ in range(steps):
+        for step in range(steps):
             if stop(best.cost) or not current.choice:
                 break
             dear = sorted(current.choice, key=lambda g: (-self.priced.price[current.choice[g]], g))
-            if self.random.random() < 0.5:
-                pool = dear[: max(4, len(dear) // 4)]
-            else:
-                pool = dear
-            count = self.random.randint(1, min(5, len(pool)))
-            found = self.rip_up(current, self.random.sample(pool, count))
+            pool = dear[: max(4, len(dear) // 4)] if self.random.random() < 0.5 else dear
+            found = self.rip_up(current, self.random.sample(pool, self.random.randint(1, min(5, len(pool)))))
             gain = current.cost - found.cost
             if gain >= 0 or self.random.random() < math.exp(gain / (_TEMPERATURE * max(current.cost, 1.0))):
                 current = found
-            quiet = 0 if found.cost < best.cost - 1e-6 else quiet + 1
             if found.cost < best.cost - 1e-6:
                 best = found
-            if quiet and quiet % 25 == 0:
+            if step % 25 == 24:
                 current = best
         return best
