@@ -199,18 +199,19 @@ class OperandError(TensorgradError, TypeError):
     """Something that is no tensor expression, where one was needed.
 
     >>> print(OperandError.of("ndarray"))
-    expected a tensor expression or a number, not a value of type ndarray. An array has no edge names: make a Variable
-    for it, and pass the array when you call the plan.
+    expected a tensor expression or a number, not a value of type ndarray. An array has no edge names:
+    make a Variable for it, and pass the array when you call the plan.
     >>> print(OperandError.tensor("int"))
-    expected a tensor expression, not a value of type int; a number is one as Number(…), anything else as a Variable.
+    expected a tensor expression, not a value of type int; a number is one as Number(…), anything else
+    as a Variable.
     """
 
     @classmethod
     def of(cls, found: str) -> Self:
         """Say which type stood where a tensor or a number was needed."""
         return cls(
-            f"expected a tensor expression or a number, not a value of type {found}. An array has no edge names: "
-            "make a Variable for it, and pass the array when you call the plan."
+            f"expected a tensor expression or a number, not a value of type {found}. An array has "
+            "no edge names: make a Variable for it, and pass the array when you call the plan."
         )
 
     @classmethod

@@ -27,7 +27,6 @@ from tensorgrad_eg.expr.walk import children, postorder
 # Expressions of up to this many written symbols are written in full; larger ones get names for shared parts.
 LARGE = 80
 DEEPEST = 30
-Names = Mapping[str, str]
 
 
 class Form(Flag):
@@ -61,6 +60,38 @@ class Text(NamedTuple):
         return Text(f"({self.text})", Form.ATOM) if self.form & unless else self
 
 
+class Scope(NamedTuple):
+    """How edges are called here: `names`, beside the names `taken` further out, and the named parts.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> x = Variable("x", ["k"])
+    >>> Scope({}, frozenset({"k"}), {}).bind(x.sum(), {"k"}).names
+    {'k': 'k_'}
+    """
+
+    names: Mapping[str, str]
+    taken: frozenset[str]
+    parts: Mapping[Tensor, str]
+
+    def bind(self, node: Tensor, over: Iterable[str]) -> Scope:
+        """Return the scope inside a sum, whose edges are called by names that nothing further out has."""
+        names = {edge: self.names[edge] for edge in node.edges}
+        taken = set(self.taken)
+        for edge in sorted(over):
+            names[edge] = fresh(edge, taken)
+            taken.add(names[edge])
+        return Scope(names, frozenset(taken), self.parts)
+
+    def under(self, node: Rename) -> Scope:
+        """Return the scope below a renaming."""
+        new = dict(node.mapping)
+        return self._replace(names={edge: self.names[new.get(edge, edge)] for edge in node.arg.edges})
+
+    def subscript(self, edges: Iterable[str]) -> str:
+        """Return the names of edges in brackets."""
+        return _subscript(self.names[edge] for edge in edges)
+
+
 def blackboard(root: Tensor) -> str:
     """Return the expression in index notation; in a large one, parts that are used twice are named.
 
@@ -76,12 +107,12 @@ def blackboard(root: Tensor) -> str:
             t4[i] = t3[i] t3[i] + 1
             t5[i] = t4[i] t4[i] + 1
     """
-    named = _named_parts(root)
+    parts = _named_parts(root)
     lines = [
-        f"{name}{_subscript(node.edges)} = {_write(node, _own(node), named, open_=True).text}"
-        for node, name in named.items()
+        f"{name}{_subscript(node.edges)} = {_open(node, _scope(node, parts)).text}"
+        for node, name in parts.items()
     ]
-    first = _write(root, _own(root), named, open_=True).text
+    first = _open(root, _scope(root, parts)).text
     return "\n".join([first, *(f"  {'where' if i == 0 else '     '} {line}" for i, line in enumerate(lines))])
 
 
@@ -95,8 +126,8 @@ def number_text(value: Fraction) -> str:
     return decimal if decimal and Fraction(decimal) == value else str(value)
 
 
-def _own(node: Tensor) -> Names:
-    return {edge: edge for edge in node.edges}
+def _scope(node: Tensor, parts: Mapping[Tensor, str]) -> Scope:
+    return Scope({edge: edge for edge in node.edges}, frozenset(node.edges), parts)
 
 
 def _subscript(edges: Iterable[str]) -> str:
@@ -126,48 +157,55 @@ def _named_parts(root: Tensor) -> dict[Tensor, str]:
     return named
 
 
-def _write(node: Tensor, names: Names, named: Mapping[Tensor, str], open_: bool = False) -> Text:
-    """Write a node with its edges called by `names`; a named part by its name, unless it is to be opened."""
-    if node in named and not open_:
-        return Text(named[node] + _subscript(names[edge] for edge in node.edges), Form.ATOM)
+def _write(node: Tensor, scope: Scope) -> Text:
+    if node in scope.parts:
+        return Text(scope.parts[node] + scope.subscript(node.edges), Form.ATOM)
+    return _open(node, scope)
+
+
+def _open(node: Tensor, scope: Scope) -> Text:
+    """Write a node itself, even if it is a named part."""
     match node:
         case Contract(over, left, right):
-            return _product(node, left, right, _bind(node, names, over), named)
+            inner = scope.bind(node, over)
+            edges = dict.fromkeys((*left.edges, *right.edges))
+            return _sigma([inner.names[edge] for edge in edges if edge in over], _product(left, right, inner))
         case Reduce(over, arg):
-            inner = _bind(node, names, over)
-            return _sigma((inner[edge] for edge in arg.edges if edge in over), _write(arg, inner, named))
+            inner = scope.bind(node, over)
+            return _sigma([inner.names[edge] for edge in arg.edges if edge in over], _write(arg, inner))
         case Add(terms):
-            return _sum([_write(term, names, named) for term in terms])
+            return _sum([_write(term, scope) for term in terms])
         case Scale(factor, arg):
-            return _multiple(factor, _write(arg, names, named))
+            return _multiple(factor, _write(arg, scope))
         case Power(arg, exponent):
-            return _power(_write(arg, names, named), exponent)
-        case Rename(arg, mapping):
-            new = dict(mapping)
-            return _write(arg, {edge: names[new.get(edge, edge)] for edge in arg.edges}, named)
+            return _power(_write(arg, scope), exponent)
+        case Rename(arg):
+            return _write(arg, scope.under(node))
         case Apply(function, arg):
-            return Text(f"{function}({_write(arg, names, named).text})", Form.ATOM)
+            return Text(f"{function}({_write(arg, scope).text})", Form.ATOM)
         case Softmax(over, arg):
-            return _fibre("softmax", arg, over, names, named)
+            return _fibre("softmax", arg, over, scope)
         case LogSumExp(over, arg):
-            return _fibre("logsumexp", arg, over, _bind(node, names, over), named)
-        case Derivative(arg, wrt, new_names):
-            by = wrt.name + _subscript(names[edge] for edge in new_names)
-            return Text(f"∂({_write(arg, names, named).text})/∂{by}", Form.PRODUCT)
+            # The brackets of the function show where its edges end: they may be called as others further out.
+            own = frozenset(scope.names[edge] for edge in node.edges)
+            return _fibre("logsumexp", arg, over, scope._replace(taken=own).bind(node, over))
+        case Derivative(arg, wrt, new):
+            by = wrt.name + scope.subscript(new)
+            return Text(f"∂({_write(arg, scope).text})/∂{by}", Form.PRODUCT)
         case Tangent(arg, wrt, direction):
-            along = _write(direction, _own(direction), named).text
-            return Text(f"∂({_write(arg, names, named).text})/∂{wrt.name} · ({along})", Form.PRODUCT)
-    return _leaf(node, names)
+            along = _write(direction, _scope(direction, scope.parts)).text
+            return Text(f"∂({_write(arg, scope).text})/∂{wrt.name} · ({along})", Form.PRODUCT)
+    return _leaf(node, scope)
 
 
-def _leaf(node: Tensor, names: Names) -> Text:
+def _leaf(node: Tensor, scope: Scope) -> Text:
     match node:
         case Variable(name, edges):
-            return Text(name + _subscript(names[edge] for edge in edges), Form.ATOM)
+            return Text(name + scope.subscript(edges), Form.ATOM)
         case Number(value):
             return Text(number_text(value), Form.SIGNED if value < 0 or value.denominator > 1 else Form.ATOM)
         case Delta(i, j):
-            return Text(f"δ[{names[i]},{names[j]}]", Form.ATOM)
+            return Text("δ" + scope.subscript((i, j)), Form.ATOM)
         case Extent(size):
             return Text(f"|{size}|", Form.ATOM)
         case Constant("pi"):
@@ -175,39 +213,27 @@ def _leaf(node: Tensor, names: Names) -> Text:
     raise TypeError(f"no notation for {type(node).__name__}")
 
 
-def _bind(node: Tensor, names: Names, over: frozenset[str]) -> Names:
-    """Extend the names by those of summed edges, which must not look like a free edge."""
-    bound = {edge: names[edge] for edge in node.edges}
-    for edge in sorted(over):
-        bound[edge] = fresh(edge, list(bound.values()))
-    return bound
+def _product(left: Tensor, right: Tensor, scope: Scope) -> Text:
+    first = _write(left, scope)
+    if isinstance(right, Power) and right.exponent < 0 and right not in scope.parts:
+        return _quotient(first, _power(_write(right.arg, scope), -right.exponent))
+    head = first.bracketed(Form.SUM | Form.SIGMA | Form.QUOTIENT)
+    tail = _write(right, scope).bracketed(Form.SUM | Form.SIGNED)
+    form = Form.PRODUCT | (head.form & Form.SIGNED) | (tail.form & (Form.SIGMA | Form.QUOTIENT))
+    return Text(f"{head.text} {tail.text}", form)
 
 
-def _product(node: Contract, left: Tensor, right: Tensor, names: Names, named: Mapping[Tensor, str]) -> Text:
-    first = _write(left, names, named)
-    if isinstance(right, Power) and right.exponent < 0 and right not in named:
-        below = _power(_write(right.arg, names, named), -right.exponent)
-        every = Form.SUM | Form.SIGMA | Form.QUOTIENT | Form.SIGNED | Form.PRODUCT
-        above = first.bracketed(Form.SUM | Form.SIGMA)
-        body = Text(
-            f"{above.text} / {below.bracketed(every).text}",
-            Form.PRODUCT | Form.QUOTIENT | (above.form & Form.SIGNED),
-        )
-    else:
-        head = first.bracketed(Form.SUM | Form.SIGMA | Form.QUOTIENT)
-        tail = _write(right, names, named).bracketed(Form.SUM | Form.SIGNED)
-        form = Form.PRODUCT | (head.form & Form.SIGNED) | (tail.form & (Form.SIGMA | Form.QUOTIENT))
-        body = Text(f"{head.text} {tail.text}", form)
-    edges = dict.fromkeys((*left.edges, *right.edges))
-    return _sigma((names[edge] for edge in edges if edge in node.over), body)
+def _quotient(above: Text, below: Text) -> Text:
+    above = above.bracketed(Form.SUM | Form.SIGMA)
+    below = below.bracketed(~Form.POWER)
+    return Text(f"{above.text} / {below.text}", Form.PRODUCT | Form.QUOTIENT | (above.form & Form.SIGNED))
 
 
-def _sigma(over: Iterable[str], body: Text) -> Text:
-    edges = list(over)
+def _sigma(edges: list[str], body: Text) -> Text:
     if not edges:
         return body
     under = edges[0] if len(edges) == 1 else f"{{{','.join(edges)}}}"
-    inner = body.bracketed(Form.SUM if not body.text.startswith("-") else ~Form.ATOM)
+    inner = body.bracketed(~Form.ATOM if body.text.startswith("-") else Form.SUM)
     return Text(f"Σ_{under} {inner.text}", Form.SIGMA | Form.PRODUCT)
 
 
@@ -233,8 +259,6 @@ def _power(base: Text, exponent: Fraction) -> Text:
     return Text(f"{base.bracketed(~Form.ATOM).text}^{raised}", Form.POWER)
 
 
-def _fibre(
-    function: str, arg: Tensor, over: frozenset[str], names: Names, named: Mapping[Tensor, str]
-) -> Text:
-    edges = ", ".join(names[edge] for edge in arg.edges if edge in over)
-    return Text(f"{function}({_write(arg, names, named).text}, {edges})", Form.ATOM)
+def _fibre(function: str, arg: Tensor, over: frozenset[str], scope: Scope) -> Text:
+    edges = ", ".join(scope.names[edge] for edge in arg.edges if edge in over)
+    return Text(f"{function}({_write(arg, scope).text}, {edges})", Form.ATOM)
