@@ -8,9 +8,12 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+# No line of the source is longer, its comment aside, unless an expression has no place to break.
+LINE = 88
 SUM, PRODUCT, MATMUL, UNARY, POWER, ATOM = range(6)
 _LEVELS = {
     ast.Add: SUM,
@@ -147,6 +150,30 @@ def added(left: Code | None, right: Code, negative: bool) -> Code:
     # A product needs no parentheses as a term; a sum does, so that the order of evaluation shows.
     first = left.text if left.level == SUM else left.at(PRODUCT)
     return Code(f"{first} {'-' if negative else '+'} {right.at(PRODUCT)}", SUM)
+
+
+def bracketed(opening: str, items: Sequence[str], closing: str, indent: int, before: int = 0) -> str:
+    """Items between brackets, on one line if it fits behind `before` characters, else on lines indented below.
+
+    >>> bracketed("[", ["a", "b"], "]", 0)
+    '[a, b]'
+    >>> print(bracketed("[", ["x" * 50, "y" * 50], "]", 0).replace("x" * 48, "…").replace("y" * 48, "…"))
+    [
+        …xx,
+        …yy,
+    ]
+    """
+    joined = f"{opening}{', '.join(items)}{closing}"
+    if before + len(joined) <= LINE or len(items) < 2:
+        return joined
+    lines: list[str] = []
+    for item in items:
+        if lines and indent + 4 + len(lines[-1]) + len(item) + 2 <= LINE:
+            lines[-1] += f" {item},"
+        else:
+            lines.append(f"{item},")
+    inside = "".join(f"\n{' ' * (indent + 4)}{line}" for line in lines)
+    return f"{opening}{inside}\n{' ' * indent}{closing}"
 
 
 def call(function: str, *arguments: str) -> Code:

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tensorgrad_eg.emit.code import Code, call
+from tensorgrad_eg.emit.code import Code, bracketed
 from tensorgrad_eg.emit.identifiers import letters
 from tensorgrad_eg.emit.numpy import NumPy
 from tensorgrad_eg.emit.tensors import Value
-from tensorgrad_eg.emit.writer import LINE, Writer, unused
+from tensorgrad_eg.emit.writer import Writer, unused
 from tensorgrad_eg.plan.notation import SIGMA, Formula, indexed, subscript
 from tensorgrad_eg.plan.program import Operand, Program, Step, Structure
 
@@ -81,9 +81,7 @@ class OptEinsumWriter(Writer):
         arguments = [equation, *(self.names[leaf.tensor] for leaf in leaves)]
         if len(path) > 1:
             arguments.append(f"optimize=[{', '.join(map(str, path))}]")
-        code = call("contract", *arguments)
-        if len(code.text) + len(self.names[step.name]) + 7 > LINE:
-            code = Code("contract(\n        " + ",\n        ".join(arguments) + ",\n    )")
+        code = Code(bracketed("contract(", arguments, ")", 4, len(self.names[step.name]) + 7))
         return Value(code, step.edges, fresh=True), self.comment(step.name, step.edges)
 
     def formula(self, name: str, edges: tuple[str, ...], taken: frozenset[str], top: bool = False) -> Formula:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tensorgrad_eg.emit.code import Code
+from tensorgrad_eg.emit.code import Code, bracketed
 from tensorgrad_eg.emit.identifiers import plain
 from tensorgrad_eg.emit.library import Library, shape_text
 from tensorgrad_eg.emit.tensors import Value, permuted, without_repeats
@@ -45,8 +45,8 @@ def gathered(codes: Sequence[Code], structure: Structure) -> str:
     texts = [code.text for code in codes]
     if isinstance(structure, tuple):
         texts = [f"{_quoted(key)}: {text}" for key, text in zip(structure, texts, strict=True)]
-        return f"{{{', '.join(texts)}}}"
-    return f"[{', '.join(texts)}]"
+        return bracketed("{", texts, "}", 4, len("    return "))
+    return bracketed("[", texts, "]", 4, len("    return "))
 
 
 def _quoted(key: str) -> str:

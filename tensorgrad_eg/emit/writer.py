@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tensorgrad_eg.emit.code import Code
+from tensorgrad_eg.emit.code import LINE, Code, bracketed
 from tensorgrad_eg.emit.diagonals import embed
 from tensorgrad_eg.emit.identifiers import identifiers, plain
 from tensorgrad_eg.emit.library import Library
@@ -24,9 +24,9 @@ from tensorgrad_eg.plan.liveness import peak_elements
 from tensorgrad_eg.plan.notation import Formula, formula, indexed
 from tensorgrad_eg.plan.program import Operand, Output, Program, Step, Structure
 
-LINE = 88
 INLINE = 50
 RETURNED = 76
+CROWD = 4
 COMMENTED = 110
 # Above this many elements, and twice what must be alive at once, names are deleted when they are no longer needed.
 DELETE = 2**22
@@ -63,6 +63,9 @@ class Writer:
         self.steps = {step.name: step for step in self.program.steps}
         self.readers = _readers(self.program)
         self.inputs = [given for given in self.program.inputs if self.readers[given.name]]
+        results = [out.operand.tensor for out in self.program.outputs]
+        # Many results that wait for the return statement would keep everything they need in memory until then.
+        self.crowd = frozenset(results if len(results) > CROWD else ())
         self.names = identifiers([*(given.name for given in self.inputs), *self.steps])
         library.like = self.names[self.inputs[0].name] if self.inputs else None
         self.library = library
@@ -83,7 +86,7 @@ class Writer:
         if not parameters:
             parameters = [f"{option}=None" for option in self.library.options]
         about = header(self.program, self.inputs, self.names, self.structure)
-        head = [f"def plan({', '.join(parameters)}):", *_docstring(about)]
+        head = [bracketed("def plan(", parameters, "):", 0), *_docstring(about)]
         return self.preamble("\n".join([*head, *body]) + "\n")
 
     def preamble(self, function: str) -> str:
@@ -101,9 +104,14 @@ class Writer:
     def take(self, step: Step) -> None:
         """Write a step, or keep its expression for its only reader."""
         value, comment = self.built(step)
-        returned = self.structure == "tensor" and self.program.outputs[0].operand.tensor == step.name
-        short = len(value.code.text) <= (RETURNED if returned else INLINE) and self.readers[step.name] == 1
-        if short or step.kind in ("constant", "delta"):
+        length = len(value.code.text)
+        short = self.readers[step.name] == 1 and length <= INLINE and step.name not in self.crowd
+        alone = self.structure == "tensor" and self.program.outputs[0].operand.tensor == step.name
+        if (
+            short
+            or (alone and self.readers[step.name] == 1 and length <= RETURNED)
+            or step.kind in ("constant", "delta")
+        ):
             self.inlined[step.name] = value
         else:
             self.assign(step.name, value, comment)
@@ -189,16 +197,24 @@ class Writer:
         return formula(step, operands or None, labels)
 
     def results(self) -> str:
-        """What is returned, as one expression; large ones get names first."""
+        """What is returned, as one expression; the longest parts get names first, until it fits on a line."""
         outputs = self.program.outputs
-        while True:
-            codes = [self.result(out) for out in outputs]
-            text = gathered(codes, self.structure)
-            waiting = [out.operand.tensor for out in outputs if self.splittable(out.operand.tensor)]
-            if not waiting or len(text) + 11 <= LINE:
-                break
-            self.assign_inlined(max(waiting, key=lambda name: len(self.inlined[name].code.text)))
-        return text
+        codes = [self.result(out) for out in outputs]
+        waiting = {
+            out.operand.tensor: place
+            for place, out in enumerate(outputs)
+            if self.splittable(out.operand.tensor)
+        }
+        shown = list(codes)
+        named = []
+        for name in sorted(waiting, key=lambda name: -len(codes[waiting[name]].text)):
+            if "\n" in gathered(shown, self.structure):
+                named.append(name)
+                shown[waiting[name]] = Code(self.names[name])
+        for name in sorted(named, key=waiting.__getitem__):
+            self.assign_inlined(name)
+            codes[waiting[name]] = self.result(outputs[waiting[name]])
+        return gathered(codes, self.structure)
 
     def returned(self) -> str:
         """The formula of a single result whose expression is in the return statement."""

@@ -68,8 +68,10 @@ class _Chooser:
         return operand.edges if order is None else tuple(operand.edges[place] for place in order)
 
     def step(self, step: Step) -> Step:
-        """The step, its axes and those of its operands in their current order."""
+        """The step, its axes and those of its operands in their current order; factors as a matrix product has them."""
         operands = tuple(self.operand(operand) for operand in step.operands)
+        if step.kind == "contract" and len(operands) == 2 and self.recipe(step).swap:
+            operands = operands[::-1]
         return replace(step, operands=operands, edges=self.edges(step))
 
     def edges(self, step: Step) -> Edges:
@@ -131,10 +133,15 @@ class _Chooser:
         if reader.kind == "contract" and len(operands) == 2:
             if any(self.kinds.get(operand.tensor) in ("constant", "delta") for operand in reader.operands):
                 return 0
-            left, right = (self.stripped(reader, operands, place) for place in (0, 1))
-            over = tuple(edge for edge in reader.over if edge in left and edge in right)
-            return products.best(left, right, over, edges, self.sizes).price
+            return self.recipe(reader).price
         return sum(products.misorder(operand, edges, self.sizes) for operand in operands)
+
+    def recipe(self, step: Step) -> products.Recipe:
+        """How a product would be computed in the present orders."""
+        operands = [products.distinct(self.labels(operand)) for operand in step.operands]
+        left, right = (self.stripped(step, operands, place) for place in (0, 1))
+        over = tuple(edge for edge in step.over if edge in left and edge in right)
+        return products.best(left, right, over, self.edges(step), self.sizes)
 
 
 def _sorted_by(edges: Edges, taste: Sequence[str]) -> Edges:

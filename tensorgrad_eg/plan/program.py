@@ -157,7 +157,8 @@ class Program:
 
     @cached_property
     def _tensors(self) -> dict[str, Input | Step]:
-        return {tensor.name: tensor for tensor in (*self.inputs, *self.steps)}
+        inputs: dict[str, Input | Step] = {given.name: given for given in self.inputs}
+        return {**inputs, **{step.name: step for step in self.steps}}
 
     @cached_property
     def _readers(self) -> dict[str, list[Operand]]:

@@ -57,7 +57,25 @@ def served(program: Program, names: Sequence[str]) -> dict[str, list[str]]:
     for step in reversed(program.steps):
         for operand in step.operands:
             found.setdefault(operand.tensor, set()).update(found[step.name])
-    return {step.name: [names[number] for number in sorted(found[step.name])] for step in program.steps}
+    return {step.name: _runs(sorted(found[step.name]), names) for step in program.steps}
+
+
+def _runs(numbers: Sequence[int], names: Sequence[str]) -> list[str]:
+    """Names of outputs, four and more in a row as first … last."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    if len(numbers) == len(names) > 1:
+        return ["all"]
+    long = [f"{names[run[0]]} … {names[run[-1]]}" if len(run) > 3 else "" for run in runs]
+    return [
+        text
+        for run, short in zip(runs, long, strict=True)
+        for text in ([short] if short else [names[n] for n in run])
+    ]
 
 
 def columns(rows: Sequence[Sequence[str]], sides: str) -> str:
@@ -100,9 +118,8 @@ def step_rows(program: Program, names: Sequence[str]) -> list[list[str]]:
     for number, step in enumerate(program.steps, 1):
         cost = f"{step_flops(step, program.sizes):,}"
         size = f"{elements(step.edges, program.sizes):,}"
-        uses = needed[step.name]
-        shared = "all" if len(uses) == len(names) > 1 else ", ".join(uses)
-        rows.append([str(number), step_text(step), str(len(step.labels)), blas(step), cost, size, shared])
+        uses = ", ".join(needed[step.name])
+        rows.append([str(number), step_text(step), str(len(step.labels)), blas(step), cost, size, uses])
     return rows
 
 

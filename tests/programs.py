@@ -1,0 +1,206 @@
+"""Programs for the tests of plans and of source: a builder, random ones, and an interpreter that shares no code with either."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+
+Labels = str | Sequence[str]
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "abs": abs,
+    "cos": math.cos,
+    "erf": math.erf,
+    "exp": math.exp,
+    "relu": lambda x: max(x, 0.0),
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x)),
+    "sign": lambda x: float((x > 0) - (x < 0)),
+    "sin": math.sin,
+    "softplus": lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
+    "step": lambda x: float(x > 0),
+    "tanh": math.tanh,
+}
+
+
+class Builder:
+    """Writes programs step by step; an operand is a name, or a name with other labels: ("A", "ji")."""
+
+    def __init__(self, **sizes: int) -> None:
+        self.sizes = sizes
+        self.inputs: list[Input] = []
+        self.steps: list[Step] = []
+        self.edges: dict[str, tuple[str, ...]] = {}
+
+    def variable(self, name: str, edges: Labels) -> str:
+        self.inputs.append(Input(name, tuple(edges), tuple(edges)))
+        self.edges[name] = tuple(edges)
+        return name
+
+    def step(self, kind: str, *operands: Any, over: Labels = (), factors: Sequence[Any] = (), **fields: Any) -> str:
+        read = [operand if isinstance(operand, tuple) else (operand, self.edges[operand]) for operand in operands]
+        given = [*factors, *[1] * (len(read) - len(factors))]
+        used = tuple(Operand(n, tuple(e), Fraction(f)) for (n, e), f in zip(read, given, strict=True))
+        labels = tuple(dict.fromkeys(edge for operand in used for edge in operand.edges))
+        kept = tuple(edge for edge in labels if kind == "softmax" or edge not in over)
+        name = f"s{len(self.steps)}"
+        self.edges[name] = tuple(fields.pop("edges", kept))
+        self.steps.append(Step(name, kind, used, self.edges[name], tuple(sorted(over)), **fields))
+        return name
+
+    def mul(self, left: Any, right: Any, over: Labels = ()) -> str:
+        return self.step("contract", left, right, over=over)
+
+    def add(self, *operands: Any, factors: Sequence[Any] = ()) -> str:
+        return self.step("add", *operands, factors=factors)
+
+    def apply(self, function: str, operand: Any) -> str:
+        return self.step("apply", operand, function=function)
+
+    def power(self, operand: Any, exponent: Any) -> str:
+        return self.step("power", operand, number=Fraction(exponent))
+
+    def scale(self, number: Any, operand: Any) -> str:
+        return self.step("scale", operand, number=Fraction(number))
+
+    def constant(self, value: float, label: str = "") -> str:
+        return self.step("constant", value=value, label=label)
+
+    def delta(self, edges: Labels) -> str:
+        return self.step("delta", edges=tuple(edges))
+
+    def program(self, *outputs: Any) -> Program:
+        """The program; an output is a name, or a name with the wanted order of its labels."""
+        wanted = [out if isinstance(out, tuple) else (out, self.edges[out]) for out in outputs]
+        results = tuple(Output(Operand(n, self.edges[n]), tuple(e), tuple(e)) for n, e in wanted)
+        program = Program(tuple(self.inputs), tuple(self.steps), results, dict(self.sizes))
+        program.validate()
+        return program
+
+
+def interpret(program: Program, arrays: Mapping[str, Any]) -> list[Any]:
+    """Every output, in float64 and by definition: one step at a time, every product an einsum over all labels."""
+    values = {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
+    for step in program.steps:
+        values[step.name] = _value(program, step, [values[operand.tensor] for operand in step.operands])
+    results = []
+    for out in program.outputs:
+        kept = [edge for edge in out.edges if edge in out.operand.edges]
+        value = _einsum([values[out.operand.tensor]], [out.operand.edges], kept)
+        shape = [program.sizes[edge] if edge in kept else 1 for edge in out.edges]
+        results.append(np.broadcast_to(value.reshape(shape), [program.sizes[edge] for edge in out.edges]))
+    return results
+
+
+def _einsum(values: Sequence[Any], edges: Sequence[Sequence[str]], out: Sequence[str]) -> Any:
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(e for labels in edges for e in labels))}
+    pairs = [item for value, labels in zip(values, edges, strict=True) for item in (value, [numbers[e] for e in labels])]
+    return np.asarray(np.einsum(*pairs, [numbers[e] for e in out]))
+
+
+def _value(program: Program, step: Step, values: Sequence[Any]) -> Any:
+    edges = [operand.edges for operand in step.operands]
+    shape = [program.sizes[edge] for edge in step.edges]
+    if step.kind == "constant":
+        return np.asarray(step.value)
+    if step.kind == "delta":
+        return np.eye(shape[0])
+    if step.kind in ("contract", "reduce"):
+        return _einsum(values, edges, step.edges)
+    if step.kind == "add":
+        ones = np.ones(shape)
+        terms = [_einsum([value, ones], [e, step.edges], step.edges) for value, e in zip(values, edges, strict=True)]
+        return sum(float(operand.factor) * term for operand, term in zip(step.operands, terms, strict=True))
+    if step.kind in ("softmax", "logsumexp"):
+        return _normalised(step, values[0], edges[0])
+    value = _einsum(values, edges, step.edges)
+    if step.kind == "scale":
+        return float(step.number or 0) * value
+    if step.kind == "power":
+        return value ** float(step.number or 0)
+    return np.vectorize(FUNCTIONS[step.function], otypes=[float])(value)
+
+
+def _normalised(step: Step, value: Any, edges: Sequence[str]) -> Any:
+    exponentials = np.exp(_einsum([value], [edges], list(dict.fromkeys(edges))))
+    labels = list(dict.fromkeys(edges))
+    rest = [edge for edge in labels if edge not in step.over]
+    total = _einsum([exponentials], [labels], rest)
+    if step.kind == "logsumexp":
+        return _einsum([np.log(total)], [rest], step.edges)
+    return _einsum([exponentials, 1 / total], [labels, rest], step.edges)
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> Program:
+    """A random program of all kinds: operands read under other labels, diagonals, lone sums, broadcasting."""
+    sizes = {label: draw(st.integers(1, 3)) for label in "ijk"}
+    # A label and its capital have one size, so that a tensor can be read under two sets of names.
+    sizes |= {label.upper(): size for label, size in sizes.items()}
+    builder = Builder(**sizes)
+    for name in ("A", "b", "C")[: draw(st.integers(1, 3))]:
+        builder.variable(name, draw(st.permutations("ijk"))[: draw(st.integers(0, 3))])
+    for _ in range(draw(st.integers(1, 7))):
+        _random_step(draw, builder)
+    last = builder.steps[-1].name
+    others = draw(st.lists(st.sampled_from(sorted(builder.edges)), max_size=2))
+    return builder.program(*[_random_output(draw, builder, name) for name in [last, *others]])
+
+
+def _random_output(draw: st.DrawFn, builder: Builder, name: str) -> tuple[str, list[str]]:
+    missing = [label for label in "ijk" if label not in builder.edges[name]]
+    extra = missing[: draw(st.integers(0, 1))]
+    return name, draw(st.permutations([*builder.edges[name], *extra]))
+
+
+def _random_operand(draw: st.DrawFn, builder: Builder) -> tuple[str, tuple[str, ...]]:
+    name = draw(st.sampled_from(sorted(builder.edges)))
+    # The letters of one size are i and I: two axes of one size may get one label, which reads a diagonal.
+    labels = [draw(st.sampled_from([edge.lower(), edge.upper()])) for edge in builder.edges[name]]
+    return name, tuple(labels)
+
+
+def _random_step(draw: st.DrawFn, builder: Builder) -> None:
+    kinds = ["contract"] * 4 + ["add", "reduce", "scale", "apply", "power", "softmax", "logsumexp", "constant", "delta"]
+    kind = draw(st.sampled_from(kinds))
+    if kind == "constant":
+        builder.constant(draw(st.sampled_from([0.5, -2.0, 3.0])), draw(st.sampled_from(["", "1/|b|"])))
+        return
+    if kind == "delta":
+        builder.delta(draw(st.sampled_from(["iI", "jJ", "Kk"])))
+        return
+    count = 2 if kind == "contract" else draw(st.integers(2, 3)) if kind == "add" else 1
+    operands = [_random_operand(draw, builder) for _ in range(count)]
+    labels = sorted({label for _, edges in operands for label in edges})
+    over: list[str] = []
+    if kind in ("contract", "reduce", "softmax", "logsumexp") and labels:
+        over = draw(st.lists(st.sampled_from(labels), unique=True, min_size=int(kind != "contract")))
+    if kind in ("reduce", "softmax", "logsumexp") and not over:
+        kind = "scale"
+    fields: dict[str, Any] = {}
+    kept = [label for label in labels if kind == "softmax" or label not in over]
+    fields["edges"] = draw(st.permutations(kept))
+    if kind == "add":
+        fields["factors"] = [draw(st.sampled_from([1, -1, 2, Fraction(-1, 3)])) for _ in operands]
+    if kind == "scale":
+        fields["number"] = draw(st.sampled_from([Fraction(-1), Fraction(2), Fraction(1, 7), Fraction(-2, 3)]))
+    if kind == "apply":
+        fields["function"] = draw(st.sampled_from(["cos", "sin", "tanh", "sigmoid", "softplus", "erf", "abs", "relu"]))
+    if kind == "power":
+        # Only even whole powers: what is negative has no root, and what is near zero no reciprocal.
+        fields["number"] = Fraction(2)
+    builder.step(kind, *operands, over=over, **fields)
+
+
+def arrays_for(program: Program, seed: int = 0) -> dict[str, Any]:
+    """Standard normal arrays for a program's variables."""
+    random = np.random.default_rng(seed)
+    found = {}
+    for given in program.inputs:
+        found[given.name] = random.standard_normal(program.shape(given.name))
+    return found
