@@ -26,7 +26,7 @@ def as_tensor(value: Tensor | Numeric) -> Tensor:
     >>> as_tensor(0.5)
     Number('1/2')
     """
-    return value if isinstance(value, Tensor) else Number(value)
+    return value if isinstance(value, Tensor) else Number(rational(value))
 
 
 def add(*terms: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ def divide(left: Tensor, right: Tensor) -> Tensor:
 
     >>> from tensorgrad_eg.expr.leaves import Variable
     >>> print(divide(Number(1), Variable("x", ["k"])))
-    x[k]^-1
+    1 / x[k]
     """
     return multiply(left, power(right, -1))
 

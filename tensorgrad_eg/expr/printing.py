@@ -149,7 +149,11 @@ def _named_parts(root: Tensor) -> dict[Tensor, str]:
     depth: dict[Tensor, int] = {}
     named: dict[Tensor, str] = {}
     for node in order:
-        depth[node] = 1 + max((depth[part] for part in children(node)), default=0)
+        # A sum within a sum is written without brackets, and without recursion.
+        nested = (
+            depth[part] + (not isinstance(node, Add) or not isinstance(part, Add)) for part in children(node)
+        )
+        depth[node] = max(nested, default=1)
         shared = large and uses[node] > 1 and symbols[node] > 4
         if node is not root and (shared or depth[node] > DEEPEST):
             named[node] = fresh(f"t{len(named) + 1}", taken)
@@ -173,8 +177,8 @@ def _open(node: Tensor, scope: Scope) -> Text:
         case Reduce(over, arg):
             inner = scope.bind(node, over)
             return _sigma([inner.names[edge] for edge in arg.edges if edge in over], _write(arg, inner))
-        case Add(terms):
-            return _sum([_write(term, scope) for term in terms])
+        case Add():
+            return _sum([_write(term, scope) for term in _terms(node, scope.parts)])
         case Scale(factor, arg):
             return _multiple(factor, _write(arg, scope))
         case Power(arg, exponent):
@@ -237,6 +241,18 @@ def _sigma(edges: list[str], body: Text) -> Text:
     return Text(f"Σ_{under} {inner.text}", Form.SIGMA | Form.PRODUCT)
 
 
+def _terms(node: Add, parts: Mapping[Tensor, str]) -> list[Tensor]:
+    found: list[Tensor] = []
+    ahead = [*reversed(node.terms)]
+    while ahead:
+        term = ahead.pop()
+        if isinstance(term, Add) and term not in parts:
+            ahead.extend(reversed(term.terms))
+        else:
+            found.append(term)
+    return found
+
+
 def _sum(terms: list[Text]) -> Text:
     text = terms[0].text
     for term in terms[1:]:
@@ -251,6 +267,8 @@ def _multiple(factor: Fraction, arg: Text) -> Text:
 
 
 def _power(base: Text, exponent: Fraction) -> Text:
+    if exponent < 0:
+        return _quotient(Text("1", Form.SIGNED), _power(base, -exponent))
     if exponent == 1:
         return base
     if exponent == Fraction(1, 2):

@@ -142,6 +142,12 @@ class Tensor:
 
         return build.power(self, exponent)
 
+    def __rpow__(self, base: Numeric) -> Tensor:
+        """Refuse: exponents are numbers."""
+        from tensorgrad_eg.expr import build
+
+        return build.power(build.as_tensor(base), self)
+
     def __neg__(self) -> Tensor:
         """Change the sign."""
         from tensorgrad_eg.expr import build
