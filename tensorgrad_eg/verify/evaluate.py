@@ -1,0 +1,147 @@
+"""The value of an expression, by its definition: what every plan and every rule is compared with.
+
+Derivatives are torch's (`torch.func`, in float64) where torch is installed, at any order; else they are
+central differences in extended precision, which are good to about 1e-7.
+
+>>> from tensorgrad_eg.expr import Derivative, Variable
+>>> A, x = Variable("A", ["i", "k"]), Variable("x", ["k"])
+>>> evaluate(Derivative(A @ x, x), {"A": np.eye(2), "x": np.ones(2)})
+array([[1., 0.],
+       [0., 1.]])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, MissingSizeError, SizeError
+from tensorgrad_eg.expr import Delta, Derivative, Extent, Tangent, Tensor, Variable, postorder, variables
+from tensorgrad_eg.verify.differences import smooth
+from tensorgrad_eg.verify.evaluation import Evaluation
+from tensorgrad_eg.verify.labelled import Labelled, Numpy, Torch, aligned
+
+Array = NDArray[Any]
+#: The names of references, as reports and errors call them.
+AUTOGRAD, DIFFERENCES, DIRECT = "torch autograd", "central differences", "the expression itself"
+
+
+def evaluate(
+    e: Tensor, arrays: Mapping[str, Any], dtype: Any = np.float64, sizes: Mapping[str, int] | None = None
+) -> Array:
+    """The value of one expression at arrays by variable name, axes in the order of `e.edges`.
+
+    Sizes are those of the arrays; `sizes` gives those that no array has.
+
+    Raises:
+        ArrayNameError: if an array is missing.
+        ArrayShapeError: if an array does not fit its variable.
+        MissingSizeError: if a size follows from no array.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> x = Variable("x", ["k"])
+    >>> evaluate(x @ x, {"x": [3.0, 4.0]})
+    array(25.)
+    """
+    return evaluate_all([e], arrays, dtype, sizes)[0]
+
+
+def evaluate_all(
+    roots: Sequence[Tensor],
+    arrays: Mapping[str, Any],
+    dtype: Any = np.float64,
+    sizes: Mapping[str, int] | None = None,
+    autograd: bool | None = None,
+) -> list[Array]:
+    """The values of several expressions, what they share computed once.
+
+    `autograd` False takes differences even where torch is installed.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> x = Variable("x")
+    >>> evaluate_all([(x * x * x).grad(x)], {"x": 2.0}, autograd=False)[0].round(12).item()
+    12.0
+    """
+    given = {name: np.asarray(array) for name, array in arrays.items()}
+    known = sizes_of(roots, given, sizes)
+    how = reference(roots, autograd)
+    if how == AUTOGRAD:
+        library: Torch | Numpy = Torch()
+        bound = {v: library.array(given[v.name]) for v in variables(roots).values()}
+    else:
+        library = Numpy(np.longdouble if how == DIFFERENCES else dtype)
+        bound = {v: library.array(given[v.name]) for v in variables(roots).values()}
+    labelled = {v.name: Labelled(v.edges, array) for v, array in bound.items()}
+    evaluation = Evaluation(library, known, labelled, smooth(roots))
+    with np.errstate(all="ignore"):
+        values = zip(roots, evaluation.values(roots), strict=True)
+        found = [aligned(library, value, e.edges, evaluation.edge_sizes(e)) for e, value in values]
+    return [np.array(np.asarray(value), dtype=dtype) for value in found]
+
+
+def reference(roots: Iterable[Tensor], autograd: bool | None = None) -> str:
+    """What the values of these expressions will come from.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> reference([Variable("x")])
+    'the expression itself'
+    """
+    if not any(isinstance(e, Derivative | Tangent) for e in postorder(roots)):
+        return DIRECT
+    return AUTOGRAD if autograd is not False and find_spec("torch") else DIFFERENCES
+
+
+def sizes_of(
+    roots: Sequence[Tensor], arrays: Mapping[str, Array], sizes: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """The number of every size symbol, from the shapes of the arrays.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> sizes_of([Variable("A", i="n", k=2)], {"A": np.zeros((3, 2))})
+    {'n': 3}
+    """
+    known = dict(sizes or {})
+    owner = dict.fromkeys(known, "sizes")
+    read = variables(roots)
+    missing = [name for name in read if name not in arrays]
+    if missing:
+        raise ArrayNameError.missing(missing, read)
+    for name, variable in read.items():
+        _match(variable, arrays[name].shape, known, owner)
+    unknown = [symbol for symbol in symbols(roots) if symbol not in known]
+    if unknown:
+        raise MissingSizeError.of(unknown, known)
+    return known
+
+
+def symbols(roots: Iterable[Tensor]) -> list[str]:
+    """Every size symbol in expressions, in order of appearance.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> symbols([Variable("A", i="n", k=2)])
+    ['n']
+    """
+    found: dict[str, None] = {}
+    for e in postorder(roots):
+        sizes = (*e.shape.values(), *([e.size] if isinstance(e, Delta | Extent) else []))
+        found |= dict.fromkeys(size for size in sizes if isinstance(size, str))
+    return list(found)
+
+
+def _match(variable: Variable, shape: tuple[int, ...], known: dict[str, int], owner: dict[str, str]) -> None:
+    """Learns sizes from the shape of an array, which must agree with what is known."""
+    expected = tuple(s if isinstance(s, int) else known.get(s, 0) for s in variable.shape.values())
+    if len(shape) != len(expected):
+        raise ArrayShapeError.of(variable.name, variable.edges, expected, shape)
+    for (edge, symbol), length in zip(variable.shape.items(), shape, strict=True):
+        if isinstance(symbol, int):
+            if symbol != length:
+                raise ArrayShapeError.of(variable.name, variable.edges, expected, shape)
+        elif known.setdefault(symbol, length) != length:
+            raise SizeError.of(edge, owner[symbol], known[symbol], variable.name, length)
+        else:
+            owner.setdefault(symbol, variable.name)

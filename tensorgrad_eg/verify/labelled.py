@@ -1,0 +1,297 @@
+"""Arrays with named axes, and every operation of the language on them, written down from its meaning.
+
+This is what plans are compared with, so it shares nothing with how they are made: no rules, no layout, no
+emitted source. The same operations run on NumPy and, to be differentiated, on torch.
+
+>>> x = Labelled(("k",), np.array([1.0, 2.0]))
+>>> contract(Numpy(np.float64), frozenset("k"), x, x, {"k": 2}).array
+array(5.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+
+from tensorgrad_eg.expr import POINTWISE
+
+Edges = tuple[str, ...]
+Sizes = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An array and the edge of each of its axes; along an edge that it lacks it is constant.
+
+    >>> Labelled(("i",), np.zeros(3)).edges
+    ('i',)
+    """
+
+    edges: Edges
+    array: Any
+
+
+class Library(Protocol):
+    """What the operations need of an array library."""
+
+    def number(self, value: Fraction | float) -> Any:
+        """A number as an array without axes."""
+
+    def eye(self, size: int) -> Any:
+        """The identity matrix."""
+
+    def einsum(self, arrays: Sequence[Any], axes: Sequence[Sequence[int]], out: Sequence[int]) -> Any:
+        """Multiply and sum, axes given by numbers."""
+
+    def apply(self, function: str, array: Any) -> Any:
+        """A pointwise function."""
+
+    def power(self, array: Any, exponent: Fraction) -> Any:
+        """A power of every entry."""
+
+    def logsumexp(self, array: Any, axes: tuple[int, ...]) -> Any:
+        """The logarithm of the sum of exponentials, the axes kept with length one."""
+
+    def exp(self, array: Any) -> Any:
+        """The exponential of every entry."""
+
+    def transpose(self, array: Any, order: Sequence[int]) -> Any:
+        """The axes in this order."""
+
+    def expand(self, array: Any, shape: Sequence[int]) -> Any:
+        """Axes of length one repeated."""
+
+
+class Numpy:
+    """NumPy, with one floating type.
+
+    >>> Numpy(np.float32).number(Fraction(1, 3)).dtype
+    dtype('float32')
+    """
+
+    def __init__(self, dtype: Any) -> None:
+        """Compute with this type."""
+        self.dtype = np.dtype(dtype)
+
+    def array(self, given: Any) -> Any:
+        """An array of this type."""
+        return np.asarray(given, self.dtype)
+
+    def number(self, value: Fraction | float) -> Any:
+        """A number as an array without axes; a fraction is rounded once."""
+        if isinstance(value, Fraction):
+            return np.asarray(self.dtype.type(value.numerator) / self.dtype.type(value.denominator))
+        return np.asarray(value, self.dtype)
+
+    def eye(self, size: int) -> Any:
+        """The identity matrix."""
+        return np.eye(size, dtype=self.dtype)
+
+    def einsum(self, arrays: Sequence[Any], axes: Sequence[Sequence[int]], out: Sequence[int]) -> Any:
+        """Multiply and sum, axes given by numbers."""
+        paired = [part for pair in zip(arrays, map(list, axes), strict=True) for part in pair]
+        return np.asarray(np.einsum(*paired, list(out)))
+
+    def apply(self, function: str, array: Any) -> Any:
+        """A pointwise function, by the table that defines it."""
+        return np.asarray(POINTWISE[function].evaluate(array))
+
+    def power(self, array: Any, exponent: Fraction) -> Any:
+        """A power of every entry."""
+        if exponent == Fraction(1, 2):
+            return np.sqrt(array)
+        return np.power(array, self.number(exponent))
+
+    def logsumexp(self, array: Any, axes: tuple[int, ...]) -> Any:
+        """The logarithm of the sum of exponentials, none of which overflows."""
+        top = np.max(array, axis=axes, keepdims=True)
+        return top + np.log(np.sum(np.exp(array - top), axis=axes, keepdims=True))
+
+    def exp(self, array: Any) -> Any:
+        """The exponential of every entry."""
+        return np.exp(array)
+
+    def transpose(self, array: Any, order: Sequence[int]) -> Any:
+        """The axes in this order."""
+        return np.transpose(array, order)
+
+    def expand(self, array: Any, shape: Sequence[int]) -> Any:
+        """Axes of length one repeated."""
+        return np.broadcast_to(array, tuple(shape))
+
+
+class Torch:
+    """Torch in float64, with functions of its own: derivatives of what is computed with it are autograd's.
+
+    >>> Torch().number(Fraction(1, 4)).item()  # doctest: +SKIP
+    0.25
+    """
+
+    def __init__(self) -> None:
+        """Import torch, which takes a second the first time."""
+        self.torch: Any = import_module("torch")
+        torch = self.torch
+        self.functions = {
+            "abs": torch.abs, "cos": torch.cos, "erf": torch.erf, "exp": torch.exp,
+            "log": torch.log, "relu": torch.relu, "sigmoid": torch.sigmoid, "sign": torch.sign,
+            "sin": torch.sin, "tanh": torch.tanh,
+            "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
+            "step": lambda x: (x > 0).to(x.dtype),
+        }  # fmt: skip
+
+    def array(self, given: Any) -> Any:
+        """An array in float64."""
+        return self.torch.as_tensor(np.asarray(given, np.float64))
+
+    def number(self, value: Fraction | float) -> Any:
+        """A number as an array without axes."""
+        return self.torch.tensor(float(value), dtype=self.torch.float64)
+
+    def eye(self, size: int) -> Any:
+        """The identity matrix."""
+        return self.torch.eye(size, dtype=self.torch.float64)
+
+    def einsum(self, arrays: Sequence[Any], axes: Sequence[Sequence[int]], out: Sequence[int]) -> Any:
+        """Multiply and sum, axes given by numbers."""
+        paired = [part for pair in zip(arrays, map(list, axes), strict=True) for part in pair]
+        return self.torch.einsum(*paired, list(out))
+
+    def apply(self, function: str, array: Any) -> Any:
+        """A pointwise function."""
+        return self.functions[function](array)
+
+    def power(self, array: Any, exponent: Fraction) -> Any:
+        """A power of every entry."""
+        return self.torch.pow(array, float(exponent))
+
+    def logsumexp(self, array: Any, axes: tuple[int, ...]) -> Any:
+        """The logarithm of the sum of exponentials, none of which overflows."""
+        return self.torch.logsumexp(array, axes, keepdim=True)
+
+    def exp(self, array: Any) -> Any:
+        """The exponential of every entry."""
+        return self.torch.exp(array)
+
+    def transpose(self, array: Any, order: Sequence[int]) -> Any:
+        """The axes in this order."""
+        return array.permute(tuple(order))
+
+    def expand(self, array: Any, shape: Sequence[int]) -> Any:
+        """Axes of length one repeated."""
+        return array.expand(tuple(shape))
+
+
+def read(library: Library, array: Any, axes: Edges) -> Labelled:
+    """An array read at these edges; an edge that repeats reads a diagonal.
+
+    >>> read(Numpy(np.float64), np.array([[1.0, 2.0], [3.0, 4.0]]), ("i", "i")).array
+    array([1., 4.])
+    """
+    own = tuple(dict.fromkeys(axes))
+    if own == axes:
+        return Labelled(own, array)
+    return Labelled(own, library.einsum([array], [[own.index(edge) for edge in axes]], range(len(own))))
+
+
+def contract(library: Library, over: frozenset[str], a: Labelled, b: Labelled, sizes: Sizes) -> Labelled:
+    """The product summed over some edges; an edge that neither factor has multiplies by its size.
+
+    >>> one = Labelled((), np.array(1.0))
+    >>> contract(Numpy(np.float64), frozenset("k"), one, one, {"k": 3}).array.item()
+    3.0
+    """
+    union = tuple(dict.fromkeys((*a.edges, *b.edges)))
+    number = {edge: n for n, edge in enumerate(union)}
+    kept = tuple(edge for edge in union if edge not in over)
+    axes = [[number[edge] for edge in factor.edges] for factor in (a, b)]
+    array = library.einsum([a.array, b.array], axes, [number[edge] for edge in kept])
+    return Labelled(kept, _counted(library, array, over.difference(union), sizes))
+
+
+def reduce(library: Library, over: frozenset[str], a: Labelled, sizes: Sizes) -> Labelled:
+    """The sum over some edges.
+
+    >>> total = reduce(Numpy(np.float64), frozenset("ik"), Labelled(("i",), np.ones(2)), {"i": 2, "k": 3})
+    >>> total.array.item()
+    6.0
+    """
+    kept = tuple(edge for edge in a.edges if edge not in over)
+    array = library.einsum([a.array], [range(len(a.edges))], [a.edges.index(edge) for edge in kept])
+    return Labelled(kept, _counted(library, array, over.difference(a.edges), sizes))
+
+
+def add(library: Library, terms: Iterable[Labelled]) -> Labelled:
+    """The sum of tensors, broadcast to the union of their edges.
+
+    >>> add(Numpy(np.float64), [Labelled(("i",), np.ones(2)), Labelled((), np.array(2.0))]).array
+    array([3., 3.])
+    """
+    listed = list(terms)
+    union = tuple(dict.fromkeys(edge for term in listed for edge in term.edges))
+    total = library.number(0.0)
+    for term in listed:
+        total = total + spread(library, term, union)
+    return Labelled(union, total)
+
+
+def softmax(library: Library, over: frozenset[str], a: Labelled, sizes: Sizes) -> Labelled:
+    """Exponentials divided by their sum over some edges.
+
+    >>> softmax(Numpy(np.float64), frozenset("k"), Labelled(("k",), np.zeros(4)), {"k": 4}).array
+    array([0.25, 0.25, 0.25, 0.25])
+    """
+    full = _having(library, over, a, sizes)
+    axes = tuple(full.edges.index(edge) for edge in sorted(over))
+    return Labelled(full.edges, library.exp(full.array - library.logsumexp(full.array, axes)))
+
+
+def logsumexp(library: Library, over: frozenset[str], a: Labelled, sizes: Sizes) -> Labelled:
+    """The logarithm of the sum of exponentials over some edges.
+
+    >>> logsumexp(Numpy(np.float64), frozenset("k"), Labelled(("k",), np.zeros(1)), {"k": 1}).array.item()
+    0.0
+    """
+    full = _having(library, over, a, sizes)
+    axes = tuple(full.edges.index(edge) for edge in sorted(over))
+    kept = tuple(edge for edge in full.edges if edge not in over)
+    index = tuple(0 if edge in over else slice(None) for edge in full.edges)
+    return Labelled(kept, library.logsumexp(full.array, axes)[index])
+
+
+def spread(library: Library, a: Labelled, edges: Edges) -> Any:
+    """The array with an axis for each of these edges, of length one where the tensor has none.
+
+    >>> spread(Numpy(np.float64), Labelled(("k",), np.ones(3)), ("i", "k")).shape
+    (1, 3)
+    """
+    order = [a.edges.index(edge) for edge in edges if edge in a.edges]
+    index = tuple(slice(None) if edge in a.edges else None for edge in edges)
+    return library.transpose(a.array, order)[index]
+
+
+def aligned(library: Library, a: Labelled, edges: Edges, sizes: Sizes) -> Any:
+    """The array with exactly these axes, repeated along those that the tensor lacks.
+
+    >>> aligned(Numpy(np.float64), Labelled((), np.array(1.0)), ("i",), {"i": 2})
+    array([1., 1.])
+    """
+    return library.expand(spread(library, a, edges), [sizes[edge] for edge in edges])
+
+
+def _having(library: Library, over: frozenset[str], a: Labelled, sizes: Sizes) -> Labelled:
+    edges = (*a.edges, *sorted(over.difference(a.edges)))
+    if edges == a.edges:
+        return a
+    own = {edge: length for edge, length in zip(a.edges, a.array.shape, strict=True)}
+    return Labelled(edges, aligned(library, a, edges, {**sizes, **own}))
+
+
+def _counted(library: Library, array: Any, idle: Iterable[str], sizes: Sizes) -> Any:
+    count = math.prod(sizes[edge] for edge in sorted(idle))
+    return array if count == 1 else array * library.number(float(count))
