@@ -38,7 +38,7 @@ def decode(derived: Derived, output: int, like: Tensor) -> Tensor:
     root = derived.dag.roots[f"out{output}"]
     for at in derived.dag.reachable([root]):
         node = derived.dag.nodes[at]
-        done[at] = _node(node.op, node.payload, [done[c] for c in node.children], names, derived.symbols, given)
+        done[at] = node_expression(node.op, node.payload, [done[c] for c in node.children], names, derived.symbols, given)
     result = done[root]
     labels = {edge: names[label] for edge, label in derived.outputs[output].labels}
     if set(labels.values()) != set(result.edges):
@@ -61,7 +61,7 @@ def _edge_names(derived: Derived, output: int) -> Mapping[str, str]:
     return names
 
 
-def _node(
+def node_expression(
     op: str,
     payload: Any,
     kids: list[Tensor],
@@ -69,6 +69,12 @@ def _node(
     symbols: Mapping[str, Size],
     given: Mapping[str, Variable],
 ) -> Tensor:
+    """One node as an expression: `names` has the edge of every label, `kids` are the parts as expressions.
+
+    Example:
+        >>> print(node_expression("scale", 2, [Variable("x", ["k"])], {}, {}, {}))
+        2 x[k]
+    """
     over = [names[edge] for edge in sorted(payload)] if isinstance(payload, frozenset) else []
     match op:
         case "variable":

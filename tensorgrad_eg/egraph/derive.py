@@ -20,12 +20,16 @@ _DERIVE = _NORMAL | {"differentiate"}
 
 @dataclass(frozen=True)
 class Stage:
-    """A program before and after one phase, for the derivation: `before` and `after` share root names."""
+    """A program before and after one phase, for the derivation: `before` and `after` share root names.
+
+    `subjects` has the expression that each root stands for, with the labels of its edges.
+    """
 
     phase: str
     before: Dag
     after: Dag
     work: Differentiation | None = None
+    subjects: Mapping[str, tuple[Tensor, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
 
 
 @dataclass
@@ -108,10 +112,12 @@ class _Derivation:
         old = {e: encoder.done[e] for e in encoder.done if e in live}
         encoder.dag = after
         encoder.done = {e: Encoded(after.roots[f"n{was.node}"], was.labels) for e, was in old.items()}
+        subjects = {f"n{was.node}": (e, was.labels) for e, was in reversed(old.items())}
         for e, (request, labels) in requests.items():
             own = tuple((edge, labels[edge]) for edge in e.edges)
             encoder.done[e] = Encoded(after.roots[request.name], own)
-        self.stages.append(Stage(phase, before, after, work))
+            subjects[request.name] = (e, own)
+        self.stages.append(Stage(phase, before, after, work, subjects))
 
 
 def derive(

@@ -39,15 +39,19 @@ class Engine:
         files: tuple[Path, ...] | None = None,
         rulesets: frozenset[str] | None = None,
         matches: Counter[str] | None = None,
+        apart: frozenset[str] = frozenset(),
     ) -> None:
-        """An empty e-graph with the rules of these files (and of these rulesets only, if they are given)."""
+        """An empty e-graph with the rules of these files (and of these rulesets only, if they are given).
+
+        Rules of the rulesets in `apart` are run one by one, as `run(alone(name))`.
+        """
         from egglog.bindings import EGraph  # slow to import, and not needed before the first plan
 
         self.egraph = EGraph()
         self.matches: Counter[str] = Counter() if matches is None else matches
         self.symbols: dict[str, str | int] = {}
         self._chunks = 0
-        for form in programs(files or rule_files(), rulesets):  # one by one: a long program is parsed in quadratic time
+        for form in programs(files or rule_files(), rulesets, apart):  # one by one: a long program is parsed in quadratic time
             self.command(form)
         self.command("(function node (i64) Tensor :no-merge)")
         self.command("(function root (String) Tensor :merge old)")

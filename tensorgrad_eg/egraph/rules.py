@@ -74,21 +74,41 @@ def rule_files(extra: Iterable[str | Path] = ()) -> tuple[Path, ...]:
 
 
 @lru_cache(maxsize=64)
-def programs(files: tuple[Path, ...], rulesets: frozenset[str] | None = None) -> tuple[str, ...]:
+def programs(
+    files: tuple[Path, ...], rulesets: frozenset[str] | None = None, apart: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
     """The forms of the rule files as the e-graph engine reads them, directed rewrites written out.
 
-    With `rulesets`, only the rules of those; declarations are always there.
+    With `rulesets`, only the rules of those; declarations are always there. Each rule of the rulesets in `apart` is in
+    a ruleset of its own, named by `alone`, so that it can be run by itself.
 
     Example:
         >>> any("(delete (scale p (scale q a)))" in form for form in programs(rule_files()))
         True
+        >>> "(ruleset only-once)" in programs(rule_files(), apart=frozenset({"normalise"}))
+        True
     """
-    forms = (form for path in files for form, _, _ in _forms(path))
-    return tuple(
-        _written_out(form)
-        for form in forms
-        if rulesets is None or form[0] not in ("rewrite", "rule") or _option(form, ":ruleset") in rulesets
-    )
+    found: list[str] = []
+    for form in (form for path in files for form, _, _ in _forms(path)):
+        ruleset = _option(form, ":ruleset") if form[0] in ("rewrite", "rule") else None
+        if ruleset is None or rulesets is None or ruleset in rulesets:
+            text = _written_out(form)
+            if ruleset in apart:
+                own = alone((_option(form, ":name") or "").strip('"'))
+                found.append(f"(ruleset {own})")
+                text = text.replace(f" :ruleset {ruleset} ", f" :ruleset {own} ")
+            found.append(text)
+    return tuple(found)
+
+
+def alone(name: str) -> str:
+    """The ruleset that holds one rule only, see `programs`.
+
+    Example:
+        >>> alone("sum of one term")
+        'only-sum-of-one-term'
+    """
+    return "only-" + re.sub(r"\W+", "-", name)
 
 
 def rules_of(files: Iterable[Path]) -> list[Rule]:
