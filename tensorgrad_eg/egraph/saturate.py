@@ -11,6 +11,10 @@ from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.text import quote
 
 
+#: Sums are split only while the search has added less than this part of its e-nodes: splitting breeds.
+_SPLITTING = 4
+
+
 @dataclass(frozen=True)
 class Budget:
     """When the search ends: after so many rounds, e-nodes or seconds, whichever comes first.
@@ -20,11 +24,11 @@ class Budget:
 
     Example:
         >>> Budget().rounds
-        12
+        9
     """
 
-    rounds: int = 12
-    nodes: int = 6_000
+    rounds: int = 9
+    nodes: int = 4_000
     seconds: float = 10.0
     slacks: tuple[float, ...] = (1.0,)
 
@@ -76,7 +80,7 @@ def saturate(
             if time.monotonic() - started >= budget.seconds:
                 report.stopped = f"seconds ({budget.seconds:g})"
                 break
-            changed = _round(engine)
+            changed = _round(engine, distribute=report.nodes - base < budget.nodes // _SPLITTING)
             report.rounds += 1
             report.nodes = engine.count()
             progress(report.rounds, report.nodes)
@@ -88,12 +92,17 @@ def saturate(
     engine.run("analysis", saturate=True)
 
 
-def _round(engine: Engine) -> bool:
+def _round(engine: Engine, distribute: bool) -> bool:
+    """One round: what could be done is listed and judged, then done."""
     engine.run("analysis", saturate=True)
     engine.run("prospect", saturate=True)
+    if distribute:
+        engine.run("distribute")  # lists what meets what …
     engine.run("volumes", saturate=True)
     engine.run("judge")
     changed = engine.run("search")
+    if distribute:
+        changed |= engine.run("distribute")  # … and splits where that was judged to pay
     engine.normalise()
     return changed
 
