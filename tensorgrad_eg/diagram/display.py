@@ -1,0 +1,99 @@
+"""A picture that shows itself: in a notebook, in a file, or as text where nothing can draw.
+
+>>> from tensorgrad_eg.diagram.picture import Box, Node
+>>> nodes, boxes = (Node("x", "variable", "x", "p"),), (Box("p", "panel", ""),)
+>>> diagram = Diagram(Picture(nodes, boxes, (), (("", ("p",)), ("p", ("x",))), "x"))
+>>> print(diagram)
+x
+>>> diagram.svg()[:4]
+'<svg'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensorgrad_eg.diagram.dot import to_dot
+from tensorgrad_eg.diagram.picture import Picture
+from tensorgrad_eg.diagram.render import FORMATS, renderer, to_bytes
+from tensorgrad_eg.diagram.svg import finish_svg
+from tensorgrad_eg.errors import RendererError, suggestion
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """A picture with the means to show it.
+
+    >>> print(Diagram(Picture((), (), (), (), "nothing")))
+    nothing
+    """
+
+    picture: Picture
+
+    @property
+    def dot(self) -> str:
+        """The picture in the language of Graphviz, the same text each time.
+
+        >>> Diagram(Picture((), (), ())).dot.splitlines()[1]
+        'digraph {'
+        """
+        return to_dot(self.picture)
+
+    def svg(self, *, alone: bool = False) -> str:
+        """The picture as an SVG element, in the colour of the text around it; `alone` is for a file.
+
+        Raises:
+            RendererError: if nothing here can draw; it says what to install.
+        """
+        source = to_bytes(self.dot, "svg").decode()
+        return finish_svg(source, self.picture.description, Path(renderer()).stem, alone=alone)
+
+    def png(self) -> bytes:
+        """The picture as PNG.
+
+        >>> Diagram(Picture((), (), ())).png()[1:4]
+        b'PNG'
+        """
+        return to_bytes(self.dot, "png")
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture to a file: .svg, .png or .dot, which needs no Graphviz.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Diagram(Picture((), (), ())).save(Path(folder) / "x.dot").name
+        'x.dot'
+        """
+        target = Path(path)
+        match target.suffix.lower():
+            case ".dot" | ".gv":
+                target.write_text(self.dot, encoding="utf-8")
+            case ".svg":
+                target.write_text(self.svg(alone=True), encoding="utf-8")
+            case ".png":
+                target.write_bytes(self.png())
+            case other:
+                known = [*(f".{kind}" for kind in FORMATS), ".dot"]
+                raise RendererError(
+                    f"pictures are saved as {', '.join(known)}, not as '{other or target.name}'."
+                    f"{suggestion(other, known)} Name the file {target.with_suffix('.svg').name}, for one."
+                )
+        return target
+
+    def __str__(self) -> str:
+        """Say in words what the picture shows."""
+        return self.picture.description
+
+    def _repr_mimebundle_(
+        self, include: Container[str] | None = None, exclude: Container[str] | None = None
+    ) -> dict[str, str]:
+        """What a notebook shows. Never an error: without a Graphviz, the text, and how to get the picture."""
+        bundle = {"text/plain": str(self)}
+        try:
+            bundle["image/svg+xml"] = self.svg()
+        except RendererError as error:
+            bundle["text/plain"] += f"\n({error})"
+        wanted = {kind: data for kind, data in bundle.items() if include is None or kind in include}
+        return {kind: data for kind, data in wanted.items() if exclude is None or kind not in exclude}
