@@ -144,12 +144,43 @@ def programs(draw: st.DrawFn) -> Program:
     sizes |= {label.upper(): size for label, size in sizes.items()}
     builder = Builder(**sizes)
     for name in ("A", "b", "C")[: draw(st.integers(1, 3))]:
-        builder.variable(name, draw(st.permutations("ijk"))[: draw(st.integers(0, 3))])
+        builder.variable(name, draw(st.permutations("ijkIJK"))[: draw(st.sampled_from([3, 2, 4, 1, 0]))])
     for _ in range(draw(st.integers(1, 7))):
         _random_step(draw, builder)
     last = builder.steps[-1].name
     others = draw(st.lists(st.sampled_from(sorted(builder.edges)), max_size=2))
     return builder.program(*[_random_output(draw, builder, name) for name in [last, *others]])
+
+
+ROLES = {"batch": "lro", "row": "lo", "column": "ro", "summed": "lr", "lone left": "l", "lone right": "r"}
+
+
+@st.composite
+def single_products(draw: st.DrawFn) -> Program:
+    """One product of two tensors, every label of which has a role, all axes in any order."""
+    roles = ["batch", "row", "column", "summed", "summed", "batch", "row", "column", "lone left", "lone right"]
+    labels = dict(zip("abcdefg", draw(st.permutations(roles))[: draw(st.integers(1, 6))], strict=False))
+    builder = Builder(**{label: draw(st.integers(1, 3)) for label in labels})
+    left, right, out = (draw(st.permutations([e for e in labels if side in ROLES[labels[e]]])) for side in "lro")
+    over = [label for label in labels if label not in out]
+    builder.step("contract", builder.variable("L", left), builder.variable("R", right), over=over, edges=out)
+    return builder.program((builder.steps[0].name, draw(st.permutations(out))))
+
+
+@st.composite
+def networks(draw: st.DrawFn) -> Program:
+    """A tensor network that is contracted pair by pair, every intermediate read once."""
+    builder = Builder(**{label: draw(st.integers(1, 3)) for label in "ijklm"})
+    for name in "ABCDE"[: draw(st.integers(2, 5))]:
+        builder.variable(name, draw(st.permutations("ijklm"))[: draw(st.integers(1, 3))])
+    waiting = [given.name for given in builder.inputs]
+    free = draw(st.lists(st.sampled_from("ijklm"), unique=True, max_size=2))
+    while len(waiting) > 1:
+        left, right = (waiting.pop(draw(st.integers(0, len(waiting) - 1))) for _ in range(2))
+        still = {label for name in waiting for label in builder.edges[name]} | set(free)
+        over = sorted({*builder.edges[left], *builder.edges[right]} - still)
+        waiting.append(builder.mul(left, right, over))
+    return builder.program(waiting[0])
 
 
 def _random_output(draw: st.DrawFn, builder: Builder, name: str) -> tuple[str, list[str]]:
@@ -161,8 +192,12 @@ def _random_output(draw: st.DrawFn, builder: Builder, name: str) -> tuple[str, l
 def _random_operand(draw: st.DrawFn, builder: Builder) -> tuple[str, tuple[str, ...]]:
     name = draw(st.sampled_from(sorted(builder.edges)))
     # The letters of one size are i and I: two axes of one size may get one label, which reads a diagonal.
-    labels = [draw(st.sampled_from([edge.lower(), edge.upper()])) for edge in builder.edges[name]]
-    return name, tuple(labels)
+    edges = builder.edges[name]
+    if draw(st.booleans()):
+        edges = tuple(edge.swapcase() for edge in edges)  # the same sizes, other names
+    if draw(st.integers(0, 4)) == 0:
+        edges = tuple(draw(st.sampled_from([edge.lower(), edge.upper()])) for edge in edges)
+    return name, edges
 
 
 def _random_step(draw: st.DrawFn, builder: Builder) -> None:
@@ -179,7 +214,9 @@ def _random_step(draw: st.DrawFn, builder: Builder) -> None:
     labels = sorted({label for _, edges in operands for label in edges})
     over: list[str] = []
     if kind in ("contract", "reduce", "softmax", "logsumexp") and labels:
-        over = draw(st.lists(st.sampled_from(labels), unique=True, min_size=int(kind != "contract")))
+        shared = [label for label in labels if all(label in edges for _, edges in operands)] or labels
+        pool = shared if draw(st.integers(0, 3)) else labels
+        over = draw(st.lists(st.sampled_from(pool), unique=True, max_size=3))
     if kind in ("reduce", "softmax", "logsumexp") and not over:
         kind = "scale"
     fields: dict[str, Any] = {}

@@ -6,7 +6,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from hypothesis import given
-from programs import arrays_for, interpret, programs
+from programs import arrays_for, interpret, networks, programs, single_products
 
 from tensorgrad_eg.emit import contraction, emit
 from tensorgrad_eg.plan import products
@@ -39,7 +39,7 @@ def compare(program: Program, backend: str) -> None:
 
 
 @pytest.mark.parametrize("backend", ["torch", "numpy", "opt_einsum"])
-@given(program=programs())
+@given(program=programs() | single_products() | networks())
 def test_every_backend_computes_what_the_program_says(backend: str, program: Program) -> None:
     """Random programs of all kinds give what an interpreter that knows only einsum gives."""
     compare(program, backend)
@@ -65,7 +65,7 @@ def test_jax_source_is_python(program: Program) -> None:
 
 
 @pytest.mark.parametrize("form", ["matmul", "reshape", "row", "sum", "dot", "einsum"])
-@given(program=programs())
+@given(program=single_products() | programs())
 def test_every_form_of_a_product_is_right(form: str, program: Program) -> None:
     """Whichever form of a product is made cheapest, and with everything written in place, results stay right."""
     with patch.dict(products.START, {form: -(10**9)}), patch.object(contraction, "LARGE", 0):
