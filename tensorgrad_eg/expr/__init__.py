@@ -38,6 +38,7 @@ from tensorgrad_eg.expr.nonlinear import LogSumExp as LogSumExp
 from tensorgrad_eg.expr.nonlinear import Power as Power
 from tensorgrad_eg.expr.nonlinear import Softmax as Softmax
 from tensorgrad_eg.expr.parser import parse as parse
+from tensorgrad_eg.expr.parser import size_symbols as size_symbols
 from tensorgrad_eg.expr.pointwise import POINTWISE as POINTWISE
 from tensorgrad_eg.expr.pointwise import Pointwise as Pointwise
 from tensorgrad_eg.expr.shapes import brief as brief

@@ -30,7 +30,7 @@ from tensorgrad_eg.expr import build
 from tensorgrad_eg.expr.cursor import Cursor
 from tensorgrad_eg.expr.functions import FUNCTIONS, pi
 from tensorgrad_eg.expr.leaves import Extent, Number, Variable, delta
-from tensorgrad_eg.expr.lexer import Token
+from tensorgrad_eg.expr.lexer import Token, tokens
 from tensorgrad_eg.expr.products import labelled, product
 from tensorgrad_eg.expr.scope import IDENTITY, declare, sizes
 from tensorgrad_eg.expr.tensor import Tensor
@@ -55,6 +55,15 @@ def parse(text: str) -> Tensor:
     if parser.word.kind != "end":
         raise parser.error(f"'{parser.word.text}' is not expected here")
     return result
+
+
+def size_symbols(text: str) -> dict[str, str]:
+    """Return the size symbol of every edge of a text, for those who give sizes by the names of edges.
+
+    >>> size_symbols("sum_k A[i,k] A[j,k]")
+    {'i': 'i', 'k': 'k', 'j': 'i'}
+    """
+    return sizes(tokens(text))
 
 
 class _Parser(Cursor):
