@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tensorgrad_eg.egraph.rules import rule_files
 from tensorgrad_eg.egraph.saturate import Budget, Report
 from tensorgrad_eg.errors import MissingSizeError, OperandError, UnknownEdgeError
 from tensorgrad_eg.expr import Number, Tensor, as_tensor, variables
-from tensorgrad_eg.extract.extract import Searched, extract, search, timed
+from tensorgrad_eg.extract.extract import Extracted, Searched, extract, search, timed
 from tensorgrad_eg.extract.lower import lower
 from tensorgrad_eg.plan.plan import Plan
 from tensorgrad_eg.plan.program import Input
@@ -36,13 +36,21 @@ class Problem:
     searched: Searched
     report: Report
     seed: int
+    files: tuple[Path, ...] | None = None
+    _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict)
+
+    def extracted(self, sizes: Mapping[str, int]) -> Extracted:
+        """The cheapest program in the e-graph for these sizes, found once."""
+        key = tuple(sorted(sizes.items()))
+        if key not in self._extracted:
+            self._extracted[key] = extract(self.searched, list(self.derived.dag.roots), dict(sizes), self.seed)
+        return self._extracted[key]
 
     def plan(self, sizes: Mapping[str, int]) -> Plan:
         """The plan for these sizes, from the e-graph as it is."""
         started = time.monotonic()
-        roots = list(self.derived.dag.roots)
         numbers = dict(sizes)
-        best = extract(self.searched, roots, numbers, self.seed)
+        best = self.extracted(numbers)
         outputs = [
             (f"out{n}", tuple(label for _, label in encoded.labels), e.edges)
             for n, (e, encoded) in enumerate(zip(self.expressions, self.derived.outputs, strict=True))
@@ -103,7 +111,7 @@ def optimize(
     started = timed(report, "differentiate", started)
     searched = search(derived, numbers, Budget(seconds=seconds), report, files)
     timed(report, "search", started)
-    return Problem(expressions, structure, derived, searched, report, seed).plan(numbers)
+    return Problem(expressions, structure, derived, searched, report, seed, files).plan(numbers)
 
 
 def simplify(e: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ def programs(
             if ruleset in apart:
                 own = alone((_option(form, ":name") or "").strip('"'))
                 found.append(f"(ruleset {own})")
-                text = text.replace(f" :ruleset {ruleset} ", f" :ruleset {own} ")
+                text = re.sub(r" :ruleset [^\s()]+", f" :ruleset {own}", text)
             found.append(text)
     return tuple(found)
 
