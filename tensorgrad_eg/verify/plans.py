@@ -1,0 +1,177 @@
+"""Whether a plan computes what was asked for: it is run on random data and compared with the expressions.
+
+>>> import tensorgrad_eg as tg
+>>> x = tg.Variable("x", ["k"])
+>>> print(tg.optimize(x @ x, {"k": 3}).check())
+1 output agrees with the expression itself to 1e-16 (relative) on random data, k=3
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensorgrad_eg.errors import CheckError
+from tensorgrad_eg.expr import Derivative, Tangent, Tensor, Variable, children, postorder, variables
+from tensorgrad_eg.plan.plan import Plan
+from tensorgrad_eg.verify.evaluate import DIFFERENCES, evaluate_all, reference
+
+Array = NDArray[Any]
+#: Differences instead of derivatives are not better than this.
+_DIFFERENCES = 1e-6
+#: More multiplications than this take too long: the plan is checked at smaller sizes.
+_CHEAP = 2e8
+_SMALL = (3, 4, 2, 5)
+
+
+@dataclass(frozen=True)
+class PlanCheck:
+    """What a check found: the largest relative error of an output, what it was compared with, at which sizes.
+
+    >>> print(PlanCheck(2e-16, "torch autograd", 1, {"k": 3}))
+    1 output agrees with torch autograd to 2e-16 (relative) on random data, k=3
+    """
+
+    error: float
+    reference: str
+    outputs: int
+    sizes: Mapping[str, int]
+    resized: bool = False
+
+    def __str__(self) -> str:
+        """One sentence."""
+        which = f"{self.outputs} output{' agrees' if self.outputs == 1 else 's agree'}"
+        sizes = "".join(f", {symbol}={size}" for symbol, size in self.sizes.items())
+        smaller = " (its own sizes would take too long)" if self.resized else ""
+        error = f"to {max(self.error, 1e-16):.0e}"
+        return f"{which} with {self.reference} {error} (relative) on random data{sizes}{smaller}"
+
+
+def check_plan(
+    plan: Plan,
+    expressions: Sequence[Tensor],
+    rtol: float = 1e-9,
+    seed: int = 0,
+    backend: str = "numpy",
+    autograd: bool | None = None,
+) -> PlanCheck:
+    """Runs a plan on random data and compares every output with its expression.
+
+    Derivatives are compared with torch's where torch is installed, else with central differences (`autograd`
+    False takes them in any case), which are good to 1e-6. At sizes that would take long, the plan is resized.
+
+    Raises:
+        CheckError: if an output differs by more than `rtol` times its largest entry, or is finite nowhere.
+
+    >>> import tensorgrad_eg as tg
+    >>> x = tg.Variable("x", ["k"])
+    >>> check_plan(tg.optimize(x * x, {"k": 3}), [x * x]).error < 1e-15
+    True
+    """
+    resized = cost(expressions, plan.sizes) > _CHEAP
+    if resized:
+        plan = plan.resize(
+            {symbol: min(n, _SMALL[k % 4]) for k, (symbol, n) in enumerate(plan.sizes.items())}
+        )
+    how = reference(expressions, autograd)
+    tolerance = max(rtol, _DIFFERENCES) if how == DIFFERENCES else rtol
+    for arrays in draws(variables(expressions).values(), plan.sizes, seed):
+        wanted = evaluate_all(expressions, arrays, np.float64, plan.sizes, autograd)
+        if all(np.isfinite(value).all() for value in wanted):
+            break
+    else:
+        if not any(np.isfinite(value).any() for value in wanted):
+            raise CheckError(
+                "this plan cannot be checked: its expressions have no finite value on random data."
+            )
+    with np.errstate(all="ignore"):
+        found = flat(plan, run(plan, arrays, backend))
+    largest = max((float(np.abs(array).max(initial=1.0)) for array in arrays.values()), default=1.0)
+    names = plan.names if len(plan.names) == len(expressions) else [str(n) for n in range(len(expressions))]
+    worst = 0.0
+    for name, value, right in zip(names, found, wanted, strict=True):
+        error = difference(value, right, largest)
+        if not error <= tolerance:
+            raise CheckError.of(f"output {name}", how, error, tolerance)
+        worst = max(worst, error)
+    return PlanCheck(worst, how, len(found), plan.sizes, resized)
+
+
+def difference(found: Array, wanted: Array, largest: float = 1.0) -> float:
+    """The largest difference in units of the largest entry; entries count where the reference is finite.
+
+    Where the reference is nothing but rounding noise of data of size `largest`, that is the unit instead.
+
+    >>> difference(np.array([1.0, 2.5]), np.array([1.0, 2.0]))
+    0.25
+    """
+    if found.shape != wanted.shape:
+        return math.inf
+    finite = np.isfinite(wanted)
+    if not finite.any():
+        return 0.0
+    gap = np.abs(found[finite] - wanted[finite])
+    unit = max(float(np.abs(wanted[finite]).max()), 1e-6 * largest)
+    return float(np.where(np.isnan(gap), math.inf, gap).max()) / unit
+
+
+def draws(given: Iterable[Variable], sizes: Mapping[str, int], seed: int) -> Iterator[dict[str, Array]]:
+    """Data for variables: numbers of both signs first, then positive ones, then ones that are smaller still.
+
+    A tensor of several edges is scaled so that products with it keep their size.
+
+    >>> [sorted(data) for data in draws([Variable("x", ["k"])], {"k": 2}, 0)]
+    [['x'], ['x'], ['x'], ['x']]
+    """
+    ranges = ((-1.7, 1.7), (0.3, 1.3), (0.05, 0.4), (1.05, 1.9))
+    for attempt, (low, high) in enumerate(ranges):
+        random = np.random.default_rng([seed, attempt])
+        arrays = {}
+        for v in given:
+            shape = tuple(size if isinstance(size, int) else sizes[size] for size in v.shape.values())
+            unit = 1.0 if len(shape) < 2 or attempt == 3 else 1 / math.sqrt(max(1.0, max(shape) / 4))
+            arrays[v.name] = random.uniform(low, high, shape) * unit
+        yield arrays
+
+
+def run(plan: Plan, arrays: Mapping[str, Array], backend: str) -> Any:
+    """Calls a plan with the arrays that it reads, as arrays of a backend."""
+    if backend == "torch":
+        from importlib import import_module
+
+        torch: Any = import_module("torch")
+        return plan(**{name: torch.as_tensor(array) for name, array in arrays.items()})
+    return plan(**arrays)
+
+
+def flat(plan: Plan, results: Any) -> list[Array]:
+    """The outputs of a plan as a list of NumPy arrays."""
+    if plan.structure == "tensor":
+        results = [results]
+    elif isinstance(plan.structure, tuple):
+        results = list(results.values())
+    return [np.asarray(result) for result in results]
+
+
+def cost(expressions: Sequence[Tensor], sizes: Mapping[str, int]) -> float:
+    """About how many multiplications the reference needs: a derivative costs one evaluation an entry.
+
+    >>> x = Variable("x", ["k"])
+    >>> cost([x * x], {"k": 10}), cost([(x * x).grad(x)], {"k": 10})
+    (20, 420)
+    """
+    total: dict[Tensor, float] = {}
+    for e in postorder(expressions):
+        edges = {edge: size for part in (e, *children(e)) for edge, size in part.shape.items()}
+        total[e] = math.prod(size if isinstance(size, int) else sizes[size] for size in edges.values())
+        if isinstance(e, Tangent):
+            total[e] = 3 * sum(total[part] for part in postorder([e.arg]))
+        elif isinstance(e, Derivative):
+            own = math.prod(size if isinstance(size, int) else sizes[size] for size in e.arg.shape.values())
+            total[e] = 2 * own * sum(total[part] for part in postorder([e.arg]))
+    return sum(total.values())
