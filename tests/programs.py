@@ -1,4 +1,4 @@
-"""Programs for the tests of plans and of source: a builder, random ones, and an interpreter that shares no code with either."""
+"""Programs for the tests of plans and of source: a builder, random ones, and an interpreter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+from tensorgrad_eg.plan.program import KINDS, Input, Operand, Output, Program, Step
 
 Labels = str | Sequence[str]
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -38,12 +38,16 @@ class Builder:
         self.edges: dict[str, tuple[str, ...]] = {}
 
     def variable(self, name: str, edges: Labels) -> str:
+        """Add a variable whose size symbols are its edges."""
         self.inputs.append(Input(name, tuple(edges), tuple(edges)))
         self.edges[name] = tuple(edges)
         return name
 
-    def step(self, kind: str, *operands: Any, over: Labels = (), factors: Sequence[Any] = (), **fields: Any) -> str:
-        read = [operand if isinstance(operand, tuple) else (operand, self.edges[operand]) for operand in operands]
+    def step(
+        self, kind: str, *operands: Any, over: Labels = (), factors: Sequence[Any] = (), **fields: Any
+    ) -> str:
+        """Add a step; its axes are the labels of its operands in order, unless `edges` says otherwise."""
+        read = [o if isinstance(o, tuple) else (o, self.edges[o]) for o in operands]
         given = [*factors, *[1] * (len(read) - len(factors))]
         used = tuple(Operand(n, tuple(e), Fraction(f)) for (n, e), f in zip(read, given, strict=True))
         labels = tuple(dict.fromkeys(edge for operand in used for edge in operand.edges))
@@ -54,24 +58,31 @@ class Builder:
         return name
 
     def mul(self, left: Any, right: Any, over: Labels = ()) -> str:
+        """Add a product, summed over `over`."""
         return self.step("contract", left, right, over=over)
 
     def add(self, *operands: Any, factors: Sequence[Any] = ()) -> str:
+        """Add a sum."""
         return self.step("add", *operands, factors=factors)
 
     def apply(self, function: str, operand: Any) -> str:
+        """Add a pointwise function."""
         return self.step("apply", operand, function=function)
 
     def power(self, operand: Any, exponent: Any) -> str:
+        """Add a power."""
         return self.step("power", operand, number=Fraction(exponent))
 
     def scale(self, number: Any, operand: Any) -> str:
+        """Add a multiple."""
         return self.step("scale", operand, number=Fraction(number))
 
     def constant(self, value: float, label: str = "") -> str:
+        """Add a number."""
         return self.step("constant", value=value, label=label)
 
     def delta(self, edges: Labels) -> str:
+        """Add an identity."""
         return self.step("delta", edges=tuple(edges))
 
     def program(self, *outputs: Any) -> Program:
@@ -84,7 +95,7 @@ class Builder:
 
 
 def interpret(program: Program, arrays: Mapping[str, Any]) -> list[Any]:
-    """Every output, in float64 and by definition: one step at a time, every product an einsum over all labels."""
+    """Every output, in float64 and by definition: one step at a time, every product an einsum."""
     values = {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
     for step in program.steps:
         values[step.name] = _value(program, step, [values[operand.tensor] for operand in step.operands])
@@ -98,9 +109,11 @@ def interpret(program: Program, arrays: Mapping[str, Any]) -> list[Any]:
 
 
 def _einsum(values: Sequence[Any], edges: Sequence[Sequence[str]], out: Sequence[str]) -> Any:
-    numbers = {label: number for number, label in enumerate(dict.fromkeys(e for labels in edges for e in labels))}
-    pairs = [item for value, labels in zip(values, edges, strict=True) for item in (value, [numbers[e] for e in labels])]
-    return np.asarray(np.einsum(*pairs, [numbers[e] for e in out]))
+    labels = list(dict.fromkeys(edge for one in edges for edge in one))
+    pairs: list[Any] = []
+    for value, one in zip(values, edges, strict=True):
+        pairs += [value, [labels.index(edge) for edge in one]]
+    return np.asarray(np.einsum(*pairs, [labels.index(edge) for edge in out]))
 
 
 def _value(program: Program, step: Step, values: Sequence[Any]) -> Any:
@@ -114,7 +127,8 @@ def _value(program: Program, step: Step, values: Sequence[Any]) -> Any:
         return _einsum(values, edges, step.edges)
     if step.kind == "add":
         ones = np.ones(shape)
-        terms = [_einsum([value, ones], [e, step.edges], step.edges) for value, e in zip(values, edges, strict=True)]
+        pairs = zip(values, edges, strict=True)
+        terms = [_einsum([value, ones], [one, step.edges], step.edges) for value, one in pairs]
         return sum(float(operand.factor) * term for operand, term in zip(step.operands, terms, strict=True))
     if step.kind in ("softmax", "logsumexp"):
         return _normalised(step, values[0], edges[0])
@@ -158,10 +172,11 @@ ROLES = {"batch": "lro", "row": "lo", "column": "ro", "summed": "lr", "lone left
 @st.composite
 def single_products(draw: st.DrawFn) -> Program:
     """One product of two tensors, every label of which has a role, all axes in any order."""
-    roles = ["batch", "row", "column", "summed", "summed", "batch", "row", "column", "lone left", "lone right"]
+    roles = ["batch", "row", "column", "summed"] * 2 + ["lone left", "lone right"]
     labels = dict(zip("abcdefg", draw(st.permutations(roles))[: draw(st.integers(1, 6))], strict=False))
     builder = Builder(**{label: draw(st.integers(1, 3)) for label in labels})
-    left, right, out = (draw(st.permutations([e for e in labels if side in ROLES[labels[e]]])) for side in "lro")
+    axes = {side: [label for label, role in labels.items() if side in ROLES[role]] for side in "lro"}
+    left, right, out = (draw(st.permutations(axes[side])) for side in "lro")
     over = [label for label in labels if label not in out]
     builder.step("contract", builder.variable("L", left), builder.variable("R", right), over=over, edges=out)
     return builder.program((builder.steps[0].name, draw(st.permutations(out))))
@@ -201,8 +216,7 @@ def _random_operand(draw: st.DrawFn, builder: Builder) -> tuple[str, tuple[str, 
 
 
 def _random_step(draw: st.DrawFn, builder: Builder) -> None:
-    kinds = ["contract"] * 4 + ["add", "reduce", "scale", "apply", "power", "softmax", "logsumexp", "constant", "delta"]
-    kind = draw(st.sampled_from(kinds))
+    kind = draw(st.sampled_from(["contract"] * 3 + list(KINDS)))
     if kind == "constant":
         builder.constant(draw(st.sampled_from([0.5, -2.0, 3.0])), draw(st.sampled_from(["", "1/|b|"])))
         return
@@ -227,7 +241,9 @@ def _random_step(draw: st.DrawFn, builder: Builder) -> None:
     if kind == "scale":
         fields["number"] = draw(st.sampled_from([Fraction(-1), Fraction(2), Fraction(1, 7), Fraction(-2, 3)]))
     if kind == "apply":
-        fields["function"] = draw(st.sampled_from(["cos", "sin", "tanh", "sigmoid", "softplus", "erf", "abs", "relu"]))
+        # The others grow too fast, or jump.
+        smooth = sorted(set(FUNCTIONS) - {"exp", "sign", "step"})
+        fields["function"] = draw(st.sampled_from(smooth))
     if kind == "power":
         # Only even whole powers: what is negative has no root, and what is near zero no reciprocal.
         fields["number"] = Fraction(2)

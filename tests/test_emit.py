@@ -59,8 +59,11 @@ def test_the_source_runs_when_pasted_into_an_empty_file(backend: str, tmp_path: 
     arrays = arrays_for(program)
     np.savez(tmp_path / "arrays.npz", **arrays)
     make = "torch.from_numpy(arrays[name])" if backend == "torch" else "arrays[name]"
-    call = f"import numpy\narrays = numpy.load('arrays.npz')\nresult = plan(*({make} for name in ('A', 'x', 'y')))\n"
-    source = Plan(program, "tensor", 1).code(backend) + "\n\n" + call + "numpy.save('result.npy', result)\n"
+    call = (
+        "import numpy\narrays = numpy.load('arrays.npz')\n"
+        f"numpy.save('result.npy', plan(*({make} for name in ('A', 'x', 'y'))))\n"
+    )
+    source = Plan(program, "tensor", 1).code(backend) + "\n\n" + call
     (tmp_path / "pasted.py").write_text(source, encoding="utf-8")
     subprocess.run([sys.executable, "-I", "pasted.py"], cwd=tmp_path, check=True)
     np.testing.assert_allclose(np.load(tmp_path / "result.npy"), interpret(program, arrays)[0], rtol=1e-12)
@@ -181,7 +184,7 @@ def test_opt_einsum_finds_the_plans_path_and_no_other() -> None:
 
 
 def test_long_lists_break_between_items() -> None:
-    """Arguments and results that do not fit on a line go on several, and every line but comments keeps to 88 columns."""
+    """Arguments and results that do not fit on a line go on several, none longer than 88 columns."""
     b = Builder(i=3)
     names = [b.variable(f"variable_{n}", "i") for n in range(20)]
     source = Plan(b.program(*[b.apply("tanh", name) for name in names]), "list", 1).code("numpy")
@@ -193,7 +196,7 @@ def test_long_lists_break_between_items() -> None:
 
 
 def test_names_that_are_no_identifiers_are_replaced_and_explained() -> None:
-    """Keywords, odd letters and names the source itself needs become other parameters, and the docstring says which."""
+    """Keywords, odd letters and names the source itself needs become other parameters."""
     names = ["lambda", "W 1", "np", "torch", "W_1"]
     inputs = tuple(Input(name, ("i",), ("i",)) for name in names)
     total = Step("t", "add", tuple(Operand(name, ("i",)) for name in names), ("i",))
@@ -220,7 +223,7 @@ def test_texts_cannot_leave_comments_and_strings() -> None:
 
 
 def test_results_lack_an_edge_or_are_an_argument() -> None:
-    """Results come in the wanted order, broadcast over edges they lack, and never share memory with an argument."""
+    """Results come in the wanted order, broadcast over edges they lack, apart from the arguments."""
     b = Builder(i=2, j=3)
     A = b.variable("A", "ij")
     program = b.program((A, "ji"), (b.step("reduce", A, over="i"), "ij"))

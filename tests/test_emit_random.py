@@ -67,7 +67,7 @@ def test_jax_source_is_python(program: Program) -> None:
 @pytest.mark.parametrize("form", ["matmul", "reshape", "row", "sum", "dot", "einsum"])
 @given(program=single_products() | programs())
 def test_every_form_of_a_product_is_right(form: str, program: Program) -> None:
-    """Whichever form of a product is made cheapest, and with everything written in place, results stay right."""
+    """Whichever form of a product is made cheapest, and written in place, results stay right."""
     with patch.dict(products.START, {form: -(10**9)}), patch.object(contraction, "LARGE", 0):
         compare(program, "torch")
         compare(program, "numpy")

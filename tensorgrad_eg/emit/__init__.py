@@ -22,11 +22,13 @@ BACKENDS = ("torch", "numpy", "jax", "opt_einsum")
 
 
 def emit(program: Program, backend: str, structure: Structure | None = None) -> str:
-    """A program as source that runs when it is pasted into an empty file: a function `plan` of the arrays it reads.
+    """A program as source that runs when it is pasted into an empty file: a function `plan` of the arrays it
+    reads.
 
-    `structure` says how results are returned: "tensor", "list", or the keys of a dict; by default one tensor alone, several
-    as a list. A result that is an argument unchanged is copied; results may share memory with one another, and a result that
-    does not depend on one of its edges is broadcast without a copy (in NumPy such an array cannot be written to).
+    `structure` says how results are returned: "tensor", "list", or the keys of a dict; by default one tensor
+    alone, several as a list. A result that is an argument unchanged is copied; results may share memory with
+    one another, and a result that does not depend on one of its edges is broadcast without a copy (in NumPy
+    such an array cannot be written to).
 
     >>> print(emit(Program((), (), (), {}), "numpy"))
     import numpy as np

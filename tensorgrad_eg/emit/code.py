@@ -67,8 +67,8 @@ def parsed(text: str) -> Code:
 def literal(number: Fraction | float) -> Code:
     """A number as Python source, never with more digits than a float has.
 
-    >>> literal(Fraction(1, 2)).text, literal(Fraction(-3)).text, literal(Fraction(2, 3)).text, literal(2.0).text
-    ('0.5', '-3', '2 / 3', '2')
+    >>> [literal(number).text for number in (Fraction(1, 2), Fraction(-3), Fraction(2, 3), 2.0)]
+    ['0.5', '-3', '2 / 3', '2']
     """
     if isinstance(number, float):
         return _float_literal(number)
@@ -99,8 +99,10 @@ def _float_literal(number: float) -> Code:
 def product(left: Code, right: Code) -> Code:
     """`left * right`; matrix products inside are set in parentheses, though Python would not need them.
 
-    >>> product(Code("2"), Code("A @ x", MATMUL)).text, product(Code("a / b", PRODUCT), Code("c * d", PRODUCT)).text
-    ('2 * (A @ x)', 'a / b * (c * d)')
+    >>> product(Code("2"), Code("A @ x", MATMUL)).text
+    '2 * (A @ x)'
+    >>> product(Code("a / b", PRODUCT), Code("c * d", PRODUCT)).text
+    'a / b * (c * d)'
     """
     first = left.text if left.level == PRODUCT else left.at(UNARY)
     return Code(f"{first} * {right.at(UNARY)}", PRODUCT)
@@ -153,7 +155,8 @@ def added(left: Code | None, right: Code, negative: bool) -> Code:
 
 
 def bracketed(opening: str, items: Sequence[str], closing: str, indent: int, before: int = 0) -> str:
-    """Items between brackets, on one line if it fits behind `before` characters, else on lines indented below.
+    """Items between brackets, on one line if it fits behind `before` characters, else on lines indented
+    below.
 
     >>> bracketed("[", ["a", "b"], "]", 0)
     '[a, b]'

@@ -46,7 +46,8 @@ def _invented(name: str, used: set[str]) -> str:
 
 
 def plain(text: str) -> str:
-    r"""A text that can stand in a comment or in a docstring: printable, without backslashes and double quotes.
+    r"""A text that can stand in a comment or in a docstring: printable, without backslashes and double
+    quotes.
 
     >>> plain('a\n"b"')
     "a?'b'"
@@ -56,9 +57,11 @@ def plain(text: str) -> str:
 
 
 def letters(labels: Sequence[str], ascending: Sequence[str] = ()) -> dict[str, str]:
-    """A letter for every label, as einsum wants them: its own if it is one letter, else one of its letters, else any.
+    """A letter for every label, as einsum wants them: its own if it is one letter, else one of its letters,
+    else any.
 
-    The labels `ascending` get letters in alphabetical order: torch sums in that order, and copies when the memory is in another.
+    The labels `ascending` get letters in alphabetical order: torch sums in that order, and copies when the
+    memory is in another.
 
     >>> letters(["i", "k", "batch", "k_1"])
     {'i': 'i', 'k': 'k', 'batch': 'b', 'k_1': 'K'}

@@ -1,4 +1,5 @@
-"""How an array library writes the operations; NumPy's way here, what others write differently in their own modules.
+"""How an array library writes the operations; NumPy's way here, what others write differently in their own
+modules.
 
 >>> Library().permute(Code("A"), (1, 0)).text, Library().permute(Code("T"), (2, 0, 1)).text
 ('A.T', 'T.transpose(2, 0, 1)')

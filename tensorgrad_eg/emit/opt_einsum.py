@@ -1,11 +1,14 @@
-"""opt_einsum source: every run of contractions whose intermediates nobody else reads is one `contract` with the plan's path.
+"""opt_einsum source: every run of contractions whose intermediates nobody else reads is one `contract` with
+the plan's path.
 
 >>> from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
->>> inputs = tuple(Input(name, edges, edges) for name, edges in (("A", ("a", "b")), ("B", ("b", "c")), ("C", ("c", "d"))))
+>>> axes = {"A": ("a", "b"), "B": ("b", "c"), "C": ("c", "d")}
+>>> inputs = tuple(Input(name, edges, edges) for name, edges in axes.items())
 >>> first = Step("s", "contract", (Operand("B", ("b", "c")), Operand("C", ("c", "d"))), ("b", "d"), ("c",))
 >>> second = Step("t", "contract", (Operand("A", ("a", "b")), Operand("s", ("b", "d"))), ("a", "d"), ("b",))
 >>> result = Output(Operand("t", ("a", "d")), ("a", "d"), ("a", "d"))
->>> source = OptEinsumWriter(Program(inputs, (first, second), (result,), dict(a=2, b=2, c=2, d=2)), "tensor").write()
+>>> program = Program(inputs, (first, second), (result,), dict(a=2, b=2, c=2, d=2))
+>>> source = OptEinsumWriter(program, "tensor").write()
 >>> print(source.splitlines()[-1].split("  #")[0].strip())
 return contract("ab,bc,cd->ad", A, B, C, optimize=[(1, 2), (0, 1)])
 """
@@ -121,7 +124,7 @@ class OptEinsumWriter(Writer):
 def _path(
     group: Sequence[str], reading: Mapping[str, Sequence[Operand]]
 ) -> tuple[list[Operand], list[tuple[int, int]]]:
-    """The leaves from left to right, and opt_einsum's path: two positions are taken out, their product goes to the end."""
+    """The leaves from left to right, and the path: two positions go out, their product joins at the end."""
     leaves: dict[str, Operand] = {}
     stack = [(group[-1], Operand(group[-1], ()))]
     while stack:

@@ -16,7 +16,8 @@ from tensorgrad_eg.plan.program import Input, Output, Program, Structure
 
 
 def arranged(library: Library, value: Value, out: Output, sizes: Mapping[str, int]) -> Code:
-    """A value with its axes in the user's order, broadcast over those it lacks; never an argument's own memory.
+    """A value with its axes in the user's order, broadcast over those it lacks; never an argument's own
+    memory.
 
     >>> from tensorgrad_eg.plan.program import Operand
     >>> result = Output(Operand("a", ("i",)), ("i", "j"), ("i", "j"))

@@ -73,7 +73,8 @@ def template(library: Library, function: str) -> str:
 
 
 def reads(library: Library, function: str) -> int:
-    """How often a function's source reads its argument; where it is more than once, the argument should have a name.
+    """How often a function's source reads its argument; where it is more than once, the argument should have
+    a name.
 
     >>> reads(Library(), "exp")
     1
@@ -122,7 +123,7 @@ def _scaled_in_place(code: Code, number: Fraction) -> Code:
 
 
 def _add(library: Library, step: Step, values: Sequence[Value], sizes: Mapping[str, int]) -> Value:
-    """Terms from left to right, a positive one first; a large temporary that spans the result gathers the others."""
+    """Terms from left to right, a positive one first; a large temporary gathers the others."""
     terms = [(operand.factor, value) for operand, value in zip(step.operands, values, strict=True)]
     terms.sort(key=lambda term: term[0] < 0)
     for place, (factor, value) in enumerate(terms):

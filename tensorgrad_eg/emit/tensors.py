@@ -1,4 +1,5 @@
-"""Values in the source: an expression whose axes have labels, and the views that bring axes into another order.
+"""Values in the source: an expression whose axes have labels, and the views that bring axes into another
+order.
 
 >>> from tensorgrad_eg.emit.library import Library
 >>> aligned(Library(), Value(Code("x"), ("b",)), ("b", "i")).text
@@ -18,8 +19,9 @@ from tensorgrad_eg.plan.products import Edges
 class Value:
     """An expression and the labels of its axes.
 
-    `fresh`: its memory is read by nobody else, so it may be written over. `alias`: its memory is an argument's. `constant`:
-    it is a Python number. `below`: it is one over this expression, so that a product with it can be written as a division.
+    `fresh`: its memory is read by nobody else, so it may be written over. `alias`: its memory is an
+    argument's. `constant`: it is a Python number. `below`: it is one over this expression, so that a product
+    with it can be written as a division.
 
     >>> Value(Code("2"), (), constant=2.0).alias
     False

@@ -1,4 +1,5 @@
-"""PyTorch source, for eager execution: few kernels, and large temporaries are written over instead of allocated anew.
+"""PyTorch source, for eager execution: few kernels, and large temporaries are written over instead of
+allocated anew.
 
 >>> from tensorgrad_eg.emit.code import Code
 >>> Torch().reorder(Code("T"), (2, 0, 1)).text

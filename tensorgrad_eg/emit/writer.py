@@ -1,7 +1,8 @@
 """A program as the source of one function.
 
-Steps that are read once go into the expression of their reader while the line stays short; every line says as a comment what it
-computes. The function takes the variables that are read, in the order of the program's inputs.
+Steps that are read once go into the expression of their reader while the line stays short; every line says as
+a comment what it computes. The function takes the variables that are read, in the order of the program's
+inputs.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ INLINE = 50
 RETURNED = 76
 CROWD = 4
 COMMENTED = 110
-# Above this many elements, and twice what must be alive at once, names are deleted when they are no longer needed.
+# Above this many elements, and twice what must be alive at once, names are deleted after their last use.
 DELETE = 2**22
 
 
@@ -64,7 +65,7 @@ class Writer:
         self.readers = _readers(self.program)
         self.inputs = [given for given in self.program.inputs if self.readers[given.name]]
         results = [out.operand.tensor for out in self.program.outputs]
-        # Many results that wait for the return statement would keep everything they need in memory until then.
+        # Many results that wait for the return statement would keep all they need in memory until then.
         self.crowd = frozenset(results if len(results) > CROWD else ())
         self.names = identifiers([*(given.name for given in self.inputs), *self.steps])
         library.like = self.names[self.inputs[0].name] if self.inputs else None
@@ -117,7 +118,7 @@ class Writer:
             self.assign(step.name, value, comment)
 
     def built(self, step: Step) -> tuple[Value, str]:
-        """The value of a step; operands that make its line too long, or are read twice in it, get lines of their own."""
+        """The value of a step; operands that make its line too long, or are read twice, get their own."""
         for operand in step.operands:
             twice = step.kind == "apply" and reads(self.library, step.function) > 1
             if operand.tensor in self.inlined and twice:

@@ -105,7 +105,7 @@ def _shape_error(given: Input, expected: tuple[int, ...], found: tuple[int, ...]
 
 
 def _unified(backend: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """All arrays with the widest of their floating dtypes; integers become floats, for functions need them."""
+    """All arrays with the widest of their floating dtypes; integers become floats."""
     if backend == "torch":
         return _unified_torch(arrays)
     if not arrays:

@@ -1,7 +1,7 @@
 """What a step costs, in opt_einsum's unit. Extraction prices with `flops`, plans report with `step_flops`.
 
-A contraction costs the product of all its sizes, twice that if something is summed; additions, reductions and functions
-count per element; renaming, reading and constants are free.
+A contraction costs the product of all its sizes, twice that if something is summed; additions, reductions and
+functions count per element; renaming, reading and constants are free.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 >>> from fractions import Fraction
 >>> from tensorgrad_eg.plan.program import Operand, Output, Program, Step
->>> steps = (Step("c", "constant", (), (), value=4.0), Step("r", "power", (Operand("c", ()),), (), number=Fraction(1, 2)))
->>> fold(Program((), steps, (Output(Operand("r", ()), (), ()),), {})).steps[-1].value
+>>> four = Step("c", "constant", (), (), value=4.0)
+>>> root = Step("r", "power", (Operand("c", ()),), (), number=Fraction(1, 2))
+>>> fold(Program((), (four, root), (Output(Operand("r", ()), (), ()),), {})).steps[-1].value
 2.0
 """
 
@@ -20,7 +21,8 @@ from tensorgrad_eg.plan.program import Program, Step
 
 
 def fold(program: Program) -> Program:
-    """The program with every step that reads only constants made a constant, and steps that nobody reads left out.
+    """The program with every step that reads only constants made a constant, and steps that nobody reads left
+    out.
 
     >>> from tensorgrad_eg.plan.program import Program, Step
     >>> fold(Program((), (Step("unused", "constant", (), (), value=1.0),), (), {})).steps

@@ -1,7 +1,8 @@
 """In which order each step writes its axes, so that its readers can take them as they are.
 
-The order of a step's axes is free: readers label axes by position. A few sweeps over the program move one step at a time to
-the order in which the step and its readers together copy least. Same program in, same program out.
+The order of a step's axes is free: readers label axes by position. A few sweeps over the program move one
+step at a time to the order in which the step and its readers together copy least. Same program in, same
+program out.
 
 >>> from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
 >>> X, R = Input("X", ("b", "i"), ("b", "i")), Input("R", ("b", "j"), ("b", "j"))
@@ -68,7 +69,7 @@ class _Chooser:
         return operand.edges if order is None else tuple(operand.edges[place] for place in order)
 
     def step(self, step: Step) -> Step:
-        """The step, its axes and those of its operands in their current order; factors as a matrix product has them."""
+        """The step with all axes in their current order, and factors as a matrix product has them."""
         operands = tuple(self.operand(operand) for operand in step.operands)
         if step.kind == "contract" and len(operands) == 2 and self.recipe(step).swap:
             operands = operands[::-1]
@@ -103,7 +104,7 @@ class _Chooser:
             yield from self.wishes(step, reader)
 
     def wishes(self, step: Step, reader: Step | Output) -> Iterable[Edges]:
-        """What a reader would like: the order of its result, of its other operands; other axes before or after."""
+        """What a reader would like: the order of its result, or of its other operands."""
         operands = (reader.operand,) if isinstance(reader, Output) else reader.operands
         tastes = [reader.edges if isinstance(reader, Output) else self.edges(reader)]
         tastes += [self.labels(operand) for operand in operands if operand.tensor != step.name]

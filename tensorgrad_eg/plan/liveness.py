@@ -15,11 +15,13 @@ from tensorgrad_eg.plan.program import Program
 
 
 def last_uses(program: Program) -> dict[str, int]:
-    """For each step that is read, the number of the last step that reads it; outputs are read after the last step.
+    """For each step that is read, the number of the last step that reads it; outputs are read after the last
+    step.
 
     >>> from tensorgrad_eg.plan.program import Operand, Output, Step
-    >>> steps = (Step("t1", "constant", (), (), value=1.0), Step("t2", "power", (Operand("t1", ()),), (), number=2))
-    >>> last_uses(Program((), steps, (Output(Operand("t2", ()), (), ()),), {}))
+    >>> one = Step("t1", "constant", (), (), value=1.0)
+    >>> two = Step("t2", "power", (Operand("t1", ()),), (), number=2)
+    >>> last_uses(Program((), (one, two), (Output(Operand("t2", ()), (), ()),), {}))
     {'t1': 1, 't2': 2}
     """
     names = {step.name for step in program.steps}
@@ -32,7 +34,8 @@ def last_uses(program: Program) -> dict[str, int]:
 
 
 def peak_elements(program: Program) -> int:
-    """The most elements that intermediates hold at one moment: while a step runs, what it reads and writes counts.
+    """The most elements that intermediates hold at one moment: while a step runs, what it reads and writes
+    counts.
 
     >>> peak_elements(Program((), (), (), {}))
     0

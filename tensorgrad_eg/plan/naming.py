@@ -40,7 +40,7 @@ def rename(program: Program) -> Program:
 
 
 def _stem(step: Step, joined: dict[str, str]) -> str:
-    """What to call a step, before numbers make names distinct; products of what is in `joined` have their factors' names."""
+    """What to call a step, before numbers make it distinct; `joined`: what lends its name to products."""
     read = [joined.get(operand.tensor, "") for operand in step.operands]
     if step.kind == "contract" and len(read) == 2 and all(read) and len("".join(read)) <= LONGEST:
         joined[step.name] = "".join(read)

@@ -67,7 +67,8 @@ def step_text(step: Step) -> str:
 def formula(
     step: Step, operands: Sequence[Formula] | None = None, labels: Mapping[str, str] | None = None
 ) -> Formula:
-    """The right-hand side of a step, its labels replaced by `labels`; `operands` are the texts to use for what it reads.
+    """The right-hand side of a step, its labels replaced by `labels`; `operands` are the texts to use for
+    what it reads.
 
     >>> step = Step("t", "add", (Operand("a", ("i",)), Operand("b", ("i",), Fraction(-2))), ("i",))
     >>> formula(step, labels={"i": "row"}).text

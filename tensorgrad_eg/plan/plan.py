@@ -37,7 +37,8 @@ class DetachedPlanError(TensorgradError, RuntimeError):
     """A plan from a file was asked for what only the expressions it was made from can tell.
 
     >>> print(DetachedPlanError.of("resize"))
-    this plan was loaded from a file, which does not hold the expressions that resize() needs. Make the plan again with optimize().
+    this plan was loaded from a file, which does not hold the expressions that resize() needs. Make the plan
+    again with optimize().
     """
 
     @classmethod
@@ -87,8 +88,8 @@ class Source(Protocol):
 class Plan:
     """A program and what goes with it. Calling it runs `code(...)` of the library that the arrays are of.
 
-    Results may share memory with one another, never with an argument; a result that does not depend on one of its edges is
-    broadcast without a copy, and NumPy lets nobody write into such an array.
+    Results may share memory with one another, never with an argument; a result that does not depend on one of
+    its edges is broadcast without a copy, and NumPy lets nobody write into such an array.
 
     >>> from tensorgrad_eg.plan.program import Program
     >>> Plan(Program((), (), (), {}), "list", 0)()
@@ -99,17 +100,22 @@ class Plan:
         self,
         program: Program,
         structure: Structure,
-        baseline: int,
+        baseline: int | Callable[[], int],
         report: object = None,
         source: Source | None = None,
+        certificate: object = None,
     ) -> None:
-        """Take a program from extraction; axes are ordered and steps are named here."""
+        """Take a program from extraction; axes are ordered and steps are named here.
+
+        A baseline that takes work is given as a function, and worked out when somebody asks.
+        """
         program.validate()
         self.program = rename(arrange(fold(program)))
         self.structure: Structure = structure
-        self.baseline = baseline if isinstance(baseline, Baseline) else Baseline(baseline)
+        self._baseline = baseline
         self.report = report
         self.source = source
+        self.certificate = certificate
         self._functions: dict[str, Callable[..., Any]] = {}
 
     @property
@@ -131,6 +137,12 @@ class Plan:
     def sizes(self) -> dict[str, int]:
         """The sizes the plan was made for, by symbol."""
         return dict(self.program.symbols or self.program.sizes)
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """What ordinary automatic differentiation pays for the same results, in the same unit."""
+        value = self._baseline() if callable(self._baseline) else self._baseline
+        return value if isinstance(value, Baseline) else Baseline(value)
 
     @cached_property
     def flops(self) -> int:
@@ -172,7 +184,7 @@ class Plan:
         return function(like.dtype, like.device) if backend == "torch" else function(like.dtype)
 
     def code(self, backend: str = "torch") -> str:
-        """Source of a function that runs when it is pasted into an empty file, for torch, numpy, jax or opt_einsum."""
+        """Source that runs when it is pasted into an empty file, for torch, numpy, jax or opt_einsum."""
         return str(import_module("tensorgrad_eg.emit").emit(self.program, backend, self.structure))
 
     def function(self, backend: str) -> Callable[..., Any]:
@@ -222,7 +234,8 @@ class Plan:
 
     def __str__(self) -> str:
         """The cost table."""
-        return table(self.program, self.names, self.baseline, self.baseline.modes, self.peak_elements)
+        text = table(self.program, self.names, self.baseline, self.baseline.modes, self.peak_elements)
+        return text if self.certificate is None else text.replace("\nBaseline", f"\nProof      {self.certificate}\nBaseline", 1)
 
     def __repr__(self) -> str:
         """One line: results, variables, steps and cost."""

@@ -1,9 +1,10 @@
 """How two tensors are best multiplied, given the order of their axes: plain labels, no text and no arrays.
 
-The layout of a program is chosen with these prices, and the source is written from the same recipes. A price is in elements
-moved (about half a nanosecond each); what every form shares, the multiplications themselves, is left out. The figures were
-measured on one CPU core: a batch of matrix-vector products is ten times faster written as row times matrix, an elementwise
-operation on differently ordered tensors costs up to six times one on equally ordered ones, `einsum` takes 10 µs more to start.
+The layout of a program is chosen with these prices, and the source is written from the same recipes. A price
+is in elements moved (about half a nanosecond each); what every form shares, the multiplications themselves,
+is left out. The figures were measured on one CPU core: a batch of matrix-vector products is ten times faster
+written as row times matrix, an elementwise operation on differently ordered tensors costs up to six times one
+on equally ordered ones, `einsum` takes 10 µs more to start.
 
 >>> best(("i", "k"), ("k",), ("k",), ("i",), {"i": 100, "k": 50}).form
 'matmul'
@@ -34,9 +35,10 @@ SCATTERED = 6
 class Recipe:
     """One way to multiply two operands.
 
-    `form` is elementwise, matmul, row (batched vector times matrix), sum (elementwise, then sum), dot (both flattened) or
-    einsum. `swap` exchanges the operands, `flip` transposes the last two axes of the first, of the second; `base` is the
-    order of the axes of an elementwise product; `groups` are labels to make one axis of before a matmul.
+    `form` is elementwise, matmul, row (batched vector times matrix), sum (elementwise, then sum), dot (both
+    flattened) or einsum. `swap` exchanges the operands, `flip` transposes the last two axes of the first, of
+    the second; `base` is the order of the axes of an elementwise product; `groups` are labels to make one
+    axis of before a matmul.
 
     >>> Recipe("matmul", 0, flip=(True, False)).swap
     False
@@ -84,7 +86,8 @@ def misorder(edges: Sequence[str], base: Sequence[str], sizes: Mapping[str, int]
 
 
 def best(left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]) -> Recipe:
-    """The cheapest recipe for operands without repeated labels and without lone summed ones; ties go to the first.
+    """The cheapest recipe for operands without repeated labels and without lone summed ones; ties go to the
+    first.
 
     >>> sizes = {"b": 8, "i": 4, "k": 4}
     >>> best(("b", "i", "k"), ("b", "k"), ("k",), ("b", "i"), sizes).form
@@ -164,7 +167,7 @@ def _matmul_copies(x: Edges, y: Edges, flip: tuple[bool, bool], sizes: Mapping[s
 def _rows(
     left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]
 ) -> Iterator[Recipe]:
-    """Batched vector (left, unless swapped) times batched matrix; row times matrix is by far the fastest form."""
+    """Batched vector (left, unless swapped) times batched matrix, as rows times matrices."""
     for swap in (False, True):
         vector, matrix = (right, left) if swap else (left, right)
         if len(vector) < 2 or len(matrix) != len(vector) + 1 or (vector[-1],) != tuple(over):
@@ -198,7 +201,8 @@ def _roles(left: Edges, right: Edges, over: Sequence[str], out: Edges) -> tuple[
 
 
 def collapsed(edges: Edges, groups: Sequence[Edges]) -> Edges | None:
-    """The axes with every group, which must stand together and in order, made one axis; None where one does not.
+    """The axes with every group, which must stand together and in order, made one axis; None where one does
+    not.
 
     >>> collapsed(("b", "p", "q"), [("p", "q")]), collapsed(("p", "b", "q"), [("p", "q")])
     (('b', 'p.q'), None)
@@ -228,7 +232,7 @@ def _collapsed(
 
 
 def _einsum(left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: Mapping[str, int]) -> Recipe:
-    """einsum permutes to batch, rows, columns, and copies what does not collapse to a matrix in that order."""
+    """What einsum copies: it permutes to batch, rows, columns, and makes matrices of that."""
     batch, rows, columns, summed = _roles(left, right, over, out)
     price = (
         START["einsum"]
@@ -243,7 +247,7 @@ def _einsum(left: Edges, right: Edges, over: Sequence[str], out: Edges, sizes: M
 
 
 def _copied(edges: Edges, groups: Sequence[Edges], sizes: Mapping[str, int]) -> int:
-    """What it costs to bring the axes into groups that each collapse to one axis; the first group must not be innermost."""
+    """What it costs to make one axis of each group, the first of which must not be innermost."""
     text = "\0".join(("", *edges, ""))
     apart = any("\0".join(("", *group, "")) not in text for group in groups if group)
     innermost = len(groups) > 1 and bool(groups[0]) and edges[-1] in groups[0] and len(edges) > len(groups[0])

@@ -1,8 +1,8 @@
 """The straight-line program: what extraction writes, and everything after it reads.
 
-A program is a list of steps in the order in which they run. Every axis of every tensor in a step carries a *label*; labels
-are local to a step, so a tensor may be read under other labels than it was written with, at no cost. A label that repeats in
-one operand reads a diagonal.
+A program is a list of steps in the order in which they run. Every axis of every tensor in a step carries a
+*label*; labels are local to a step, so a tensor may be read under other labels than it was written with, at
+no cost. A label that repeats in one operand reads a diagonal.
 
 >>> from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
 >>> A, x = Input("A", ("i", "k"), ("i", "k")), Input("x", ("k",), ("k",))
@@ -63,7 +63,8 @@ class Input:
 
 @dataclass(frozen=True)
 class Operand:
-    """A step or an input that is read by name, its axes labelled `edges`; `factor` counts in an addition only.
+    """A step or an input that is read by name, its axes labelled `edges`; `factor` counts in an addition
+    only.
 
     >>> Operand("A", ("i", "i"))
     Operand(tensor='A', edges=('i', 'i'), factor=Fraction(1, 1))
@@ -76,7 +77,8 @@ class Operand:
 
 @dataclass(frozen=True)
 class Step:
-    """One operation. Its axes, in order, are `edges`: the labels of its operands without those summed, `over`.
+    """One operation. Its axes, in order, are `edges`: the labels of its operands without those summed,
+    `over`.
 
     >>> Step("t1", "power", (Operand("a", ("i",)),), ("i",), number=Fraction(1, 2)).labels
     ('i',)
@@ -120,7 +122,8 @@ class Output:
 
 @dataclass(frozen=True)
 class Program:
-    """Inputs, steps in order, outputs; `sizes` of every label, and `symbols`: the sizes by the user's symbols.
+    """Inputs, steps in order, outputs; `sizes` of every label, and `symbols`: the sizes by the user's
+    symbols.
 
     An input that no step reads stays listed: callers may pass it, and it is not looked at.
 
@@ -188,7 +191,8 @@ class Program:
         >>> Program((), (Step("t", "scale", (Operand("a", ()),), (), number=Fraction(2)),), (), {}).validate()
         Traceback (most recent call last):
         ...
-        tensorgrad_eg.plan.program.ProgramError: step t reads 'a', which is neither an input nor an earlier step
+        tensorgrad_eg.plan.program.ProgramError: step t reads 'a', which is neither an input nor an earlier
+        step
         """
         shapes: dict[str, tuple[int, ...]] = {}
         names = [given.name for given in self.inputs]

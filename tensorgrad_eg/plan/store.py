@@ -113,8 +113,8 @@ def from_json(text: str) -> Plan:
 
     >>> from_json('{"format": "tensorgrad_eg plan", "version": 99}')
     Traceback (most recent call last):
-    tensorgrad_eg.plan.store.PlanFileError: this plan has version 99; this release reads version 1. Make the plan again, \
-or update tensorgrad_eg.
+    tensorgrad_eg.plan.store.PlanFileError: this plan has version 99; this release reads version 1. Make the
+    plan again, or update tensorgrad_eg.
     """
     try:
         data = json.loads(text)

@@ -1,4 +1,5 @@
-"""A plan as a table: what opt_einsum's PathInfo says, and for every step the formula, the kernel and the outputs it serves.
+"""A plan as a table: what opt_einsum's PathInfo says, and for every step the formula, the kernel and the
+outputs it serves.
 
 >>> print(columns([["step", "flops"], ["1", "1,000"]], "<>"))
 step  flops
@@ -17,7 +18,8 @@ from tensorgrad_eg.plan.program import Output, Program, Step
 
 
 def blas(step: Step) -> str:
-    """Which kernel does a step: a product of matrices (GEMM, batched BMM), of a matrix and a vector, or something simpler.
+    """Which kernel does a step: a product of matrices (GEMM, batched BMM), of a matrix and a vector, or
+    something simpler.
 
     >>> from tensorgrad_eg.plan.program import Operand
     >>> blas(Step("t", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",)))
@@ -104,7 +106,8 @@ def result_text(program: Program, out: Output, name: str) -> str:
     'result[k] = t1[k]'
     """
     names = dict(zip(out.edges, out.names, strict=True))
-    return f"{indexed(name, out.names)} = {indexed(out.operand.tensor, [names[edge] for edge in out.operand.edges])}"
+    source = indexed(out.operand.tensor, [names[edge] for edge in out.operand.edges])
+    return f"{indexed(name, out.names)} = {source}"
 
 
 def step_rows(program: Program, names: Sequence[str]) -> list[list[str]]:
