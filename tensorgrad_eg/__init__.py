@@ -4,7 +4,7 @@
 >>> A, x, y = tg.Variable("A", ["i", "k"]), tg.Variable("x", ["k"]), tg.Variable("y", ["i"])
 >>> loss = ((A @ x - y) ** 2).sum()
 >>> print(loss.grad(x).simplify())
-2 Σ_i A[i,k] (Σ_k A[i,k] x[k] - y[i])
+2 Σ_i (Σ_k_ A[i,k_] x[k_] - y[i]) A[i,k]
 """
 
 from tensorgrad_eg import functions as functions
@@ -15,11 +15,13 @@ from tensorgrad_eg.expr import Derivative as Derivative
 from tensorgrad_eg.expr import Tensor as Tensor
 from tensorgrad_eg.expr import Variable as Variable
 from tensorgrad_eg.expr import delta as delta
+from tensorgrad_eg.expr import einsum as einsum
 from tensorgrad_eg.expr import gradients as gradients
 from tensorgrad_eg.expr import hessian as hessian
 from tensorgrad_eg.expr import hvp as hvp
 from tensorgrad_eg.expr import jacobian as jacobian
 from tensorgrad_eg.expr import jvp as jvp
+from tensorgrad_eg.expr import parse as parse
 from tensorgrad_eg.expr import vjp as vjp
 from tensorgrad_eg.plan.plan import Plan as Plan
 from tensorgrad_eg.plan.store import load as load

@@ -7,21 +7,24 @@ it, and the cheapest of them is extracted for all outputs together.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tensorgrad_eg.egraph.decode import decode
-from tensorgrad_eg.egraph.derive import Derived, derive
+from tensorgrad_eg.egraph.derive import Derived, derive, tidied
 from tensorgrad_eg.egraph.rules import rule_files
 from tensorgrad_eg.egraph.saturate import Budget, Report
-from tensorgrad_eg.errors import MissingSizeError, OperandError, UnknownEdgeError
+from tensorgrad_eg.errors import MissingSizeError, OperandError, OptionError, UnknownEdgeError
 from tensorgrad_eg.expr import Number, Tensor, as_tensor, variables
-from tensorgrad_eg.extract.extract import Extracted, Searched, extract, search, timed
+from tensorgrad_eg.extract.baseline import modes
+from tensorgrad_eg.extract.extract import Extracted, Searched, search, timed
+from tensorgrad_eg.extract.extract import extract as extract_best
 from tensorgrad_eg.extract.lower import lower
-from tensorgrad_eg.plan.plan import Plan
+from tensorgrad_eg.plan.plan import Baseline, Plan
 from tensorgrad_eg.plan.program import Input
+from tensorgrad_eg.progress import shown
 
 Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
@@ -36,21 +39,25 @@ class Problem:
     searched: Searched
     report: Report
     seed: int
+    exact: float | None = None
     files: tuple[Path, ...] | None = None
     _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict)
 
-    def extracted(self, sizes: Mapping[str, int]) -> Extracted:
+    def extracted(
+        self, sizes: Mapping[str, int], progress: Callable[[float], None] = lambda cost: None
+    ) -> Extracted:
         """The cheapest program in the e-graph for these sizes, found once."""
         key = tuple(sorted(sizes.items()))
         if key not in self._extracted:
-            self._extracted[key] = extract(self.searched, list(self.derived.dag.roots), dict(sizes), self.seed)
+            roots = list(self.derived.dag.roots)
+            self._extracted[key] = extract_best(self.searched, roots, dict(sizes), self.seed, exact=self.exact, progress=progress)
         return self._extracted[key]
 
-    def plan(self, sizes: Mapping[str, int]) -> Plan:
+    def plan(self, sizes: Mapping[str, int], progress: Callable[[float], None] = lambda cost: None) -> Plan:
         """The plan for these sizes, from the e-graph as it is."""
         started = time.monotonic()
         numbers = dict(sizes)
-        best = self.extracted(numbers)
+        best = self.extracted(numbers, progress)
         outputs = [
             (f"out{n}", tuple(label for _, label in encoded.labels), e.edges)
             for n, (e, encoded) in enumerate(zip(self.expressions, self.derived.outputs, strict=True))
@@ -58,7 +65,20 @@ class Problem:
         given = [Input(v.name, v.edges, tuple(v.shape.values())) for v in variables(self.expressions).values()]
         program = lower(best.priced, best.solution, given, outputs, numbers)
         timed(self.report, "extract", started)
-        return Plan(program, self.structure, round(best.start_cost), self.report, self)
+        return Plan(
+            program,
+            self.structure,
+            lambda: self.baseline(numbers),
+            self.report,
+            self,
+            best.certificate,
+        )
+
+    def baseline(self, sizes: Mapping[str, int]) -> Baseline:
+        """What automatic differentiation pays: the program the search started from, or the cheapest mode."""
+        start = self.extracted(sizes).start_cost
+        costs = modes(self.expressions, sizes, self.files)
+        return Baseline(min(costs.values()), costs) if costs else Baseline(start, {"reverse": start})
 
     def resize(self, plan: Plan, sizes: Mapping[str, int]) -> Plan:
         """The same e-graph, priced for other sizes."""
@@ -83,12 +103,16 @@ def optimize(
     *,
     rules: Sequence[str | Path] = (),
     seconds: float = 10.0,
+    extract: str = "greedy",
+    effort: float = 1.0,
     seed: int = 0,
 ) -> Plan:
     """The cheapest program found for one tensor, or for a list or a dict of them together.
 
     `sizes` gives a number for every size symbol. `rules` are further rule files, `seconds` bounds the search, which never
-    fails for lack of time: it returns the best program so far.
+    fails for lack of time: it returns the best program so far. With `extract="exact"` a solver (the extra `exact`) takes as
+    long again to prove the plan optimal in its e-graph, or to bound what is left: see `plan.certificate`. `effort` scales
+    how far the search goes: 2 looks at about twice as many terms, 0 takes the program that differentiation gives.
 
     Raises:
         MissingSizeError: if a size symbol has no number.
@@ -102,6 +126,8 @@ def optimize(
         >>> [v.name for v in plan.inputs if plan.program.readers(v.name)]
         ['A']
     """
+    if extract not in ("greedy", "exact"):
+        raise OptionError.of("extract", extract, ("greedy", "exact"))
     expressions, structure = _flat(wanted)
     numbers = _checked_sizes(expressions, sizes or {})
     files = rule_files(rules)
@@ -109,9 +135,12 @@ def optimize(
     started = time.monotonic()
     derived = derive(expressions, numbers, report, files)
     started = timed(report, "differentiate", started)
-    searched = search(derived, numbers, Budget(seconds=seconds), report, files)
-    timed(report, "search", started)
-    return Problem(expressions, structure, derived, searched, report, seed, files).plan(numbers)
+    with shown() as progress:
+        searched = search(derived, numbers, Budget.of(effort, seconds), report, files, progress.round)
+        timed(report, "search", started)
+        exact = seconds if extract == "exact" else None
+        problem = Problem(expressions, structure, derived, searched, report, seed, exact, files)
+        return problem.plan(numbers, progress.cost)
 
 
 def simplify(e: Tensor) -> Tensor:
@@ -123,7 +152,7 @@ def simplify(e: Tensor) -> Tensor:
         >>> print(simplify(Derivative(x @ x, x)))
         2 x[k]
     """
-    derived = derive([e], {})
+    derived = tidied(derive([e], {}))
     return decode(derived, 0, e)
 
 

@@ -383,6 +383,21 @@ class BackendError(TensorgradError, ValueError):
         )
 
 
+class OptionError(TensorgradError, ValueError):
+    """An option with a value that it does not take.
+
+    >>> print(OptionError.of("extract", "exakt", ["exact", "greedy"]))
+    extract='exakt' is no option; it can be: exact, greedy. Did you mean 'exact'?
+    """
+
+    @classmethod
+    def of(cls, option: str, value: object, known: Iterable[str]) -> Self:
+        """Say which option has which value, and what it could be."""
+        choices = sorted(known)
+        hint = suggestion(str(value), choices)
+        return cls(f"{option}={value!r} is no option; it can be: {listing(choices)}.{hint}")
+
+
 class CheckError(TensorgradError, AssertionError):
     """A plan that does not compute what it should: it is refused, never returned.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tensorgrad_eg.egraph.differentiate import Differentiation, Request, differentiate
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.rules import DIRECTED
 from tensorgrad_eg.egraph.saturate import Report
 from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
@@ -146,3 +147,20 @@ def derive(
         moved[at] = dag.put(node.op, node.payload, *(moved[c] for c in node.children), free=encoder.dag.free[at])
     dag.roots = {f"out{n}": moved[out.node] for n, out in enumerate(outputs)}
     return Derived(dag, outputs, dict(encoder.labels.symbols), work.stages)
+
+
+def tidied(derived: Derived, files: tuple[Path, ...] | None = None) -> Derived:
+    """The same for print: multiples stand in front.
+
+    Example:
+        >>> from tensorgrad_eg.expr import Variable
+        >>> A, x = Variable("A", ["i", "k"]), Variable("x", ["k"])
+        >>> derived = tidied(derive([Derivative(((A @ x) ** 2).sum(), x)], {}))
+        >>> derived.dag.nodes[derived.dag.roots["out0"]].op
+        'scale'
+    """
+    engine = Engine(files, _NORMAL | {"hoist"}, directed=DIRECTED | {"hoist"})
+    engine.load(derived.dag, derived.symbols)
+    engine.normalise("hoist")
+    snapshot = engine.snapshot(list(derived.dag.roots))
+    return replace(derived, dag=dag_of(snapshot, smallest(snapshot), snapshot.roots), symbols=snapshot.symbols)

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tensorgrad_eg.egraph.rules import programs, rule_files
+from tensorgrad_eg.egraph.rules import DIRECTED, programs, rule_files
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag, ENode
 from tensorgrad_eg.egraph.text import OPERATIONS, Reader, quote, term
@@ -40,6 +40,7 @@ class Engine:
         rulesets: frozenset[str] | None = None,
         matches: Counter[str] | None = None,
         apart: frozenset[str] = frozenset(),
+        directed: frozenset[str] = DIRECTED,
     ) -> None:
         """An empty e-graph with the rules of these files (and of these rulesets only, if they are given).
 
@@ -51,7 +52,7 @@ class Engine:
         self.matches: Counter[str] = Counter() if matches is None else matches
         self.symbols: dict[str, str | int] = {}
         self._chunks = 0
-        for form in programs(files or rule_files(), rulesets, apart):  # one by one: a long program is parsed in quadratic time
+        for form in programs(files or rule_files(), rulesets, apart, directed):  # one by one: a long program is parsed in quadratic time
             self.command(form)
         self.command("(function node (i64) Tensor :no-merge)")
         self.command("(function root (String) Tensor :merge old)")

@@ -75,7 +75,10 @@ def rule_files(extra: Iterable[str | Path] = ()) -> tuple[Path, ...]:
 
 @lru_cache(maxsize=64)
 def programs(
-    files: tuple[Path, ...], rulesets: frozenset[str] | None = None, apart: frozenset[str] = frozenset()
+    files: tuple[Path, ...],
+    rulesets: frozenset[str] | None = None,
+    apart: frozenset[str] = frozenset(),
+    directed: frozenset[str] = DIRECTED,
 ) -> tuple[str, ...]:
     """The forms of the rule files as the e-graph engine reads them, directed rewrites written out.
 
@@ -92,7 +95,7 @@ def programs(
     for form in (form for path in files for form, _, _ in _forms(path)):
         ruleset = _option(form, ":ruleset") if form[0] in ("rewrite", "rule") else None
         if ruleset is None or rulesets is None or ruleset in rulesets:
-            text = _written_out(form)
+            text = _written_out(form, directed)
             if ruleset in apart:
                 own = alone((_option(form, ":name") or "").strip('"'))
                 found.append(f"(ruleset {own})")
@@ -181,9 +184,9 @@ def _option(form: list[SExpr], key: str) -> str | None:
     return None
 
 
-def _written_out(form: list[SExpr]) -> str:
+def _written_out(form: list[SExpr], directed: frozenset[str]) -> str:
     ruleset = _option(form, ":ruleset")
-    if form[0] != "rewrite" or ruleset not in DIRECTED:
+    if form[0] != "rewrite" or ruleset not in directed:
         return _show(form)
     left, right = _show(form[1]), _show(form[2])
     when = next((form[at + 1] for at, item in enumerate(form[:-1]) if item == ":when"), [])

@@ -32,6 +32,17 @@ class Budget:
     seconds: float = 10.0
     slacks: tuple[float, ...] = (1.0,)
 
+    @classmethod
+    def of(cls, effort: float, seconds: float) -> Budget:
+        """A budget for an effort; 1 is the usual one.
+
+        Example:
+            >>> Budget.of(2.0, 10.0).nodes
+            8000
+        """
+        wider = (1.0,) if effort <= 1 else (1.0, 2.0) if effort <= 2 else (1.0, 2.0, 8.0)
+        return cls(round(cls.rounds * effort), round(cls.nodes * effort), seconds, wider)
+
 
 @dataclass
 class Report:
@@ -80,7 +91,11 @@ def saturate(
             if time.monotonic() - started >= budget.seconds:
                 report.stopped = f"seconds ({budget.seconds:g})"
                 break
-            changed = _round(engine, distribute=report.nodes - base < budget.nodes // _SPLITTING)
+            try:
+                changed = _round(engine, distribute=report.nodes - base < budget.nodes // _SPLITTING)
+            except KeyboardInterrupt:
+                report.stopped = "interrupted"
+                break
             report.rounds += 1
             report.nodes = engine.count()
             progress(report.rounds, report.nodes)
@@ -100,7 +115,7 @@ def _round(engine: Engine, distribute: bool) -> bool:
         engine.run("distribute")  # lists what meets what …
     engine.run("volumes", saturate=True)
     engine.run("judge")
-    changed = engine.run("search")
+    changed = engine.run("search") | engine.run("hoist")
     if distribute:
         changed |= engine.run("distribute")  # … and splits where that was judged to pay
     engine.normalise()

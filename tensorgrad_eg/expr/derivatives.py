@@ -17,6 +17,7 @@ from tensorgrad_eg.expr.linear import Contract
 from tensorgrad_eg.expr.names import derivative_names
 from tensorgrad_eg.expr.shapes import brief, merge, require
 from tensorgrad_eg.expr.tensor import Tensor
+from tensorgrad_eg.expr.walk import postorder
 
 
 def gradients(loss: Tensor, variables: Iterable[Variable]) -> list[Tensor]:
@@ -74,6 +75,8 @@ def vjp(e: Tensor, x: Variable, g: Tensor) -> Tensor:
     """
     require(e, merge((g,)), SumEdgeError)
     merge((e, g))
+    if x not in postorder([g]):
+        return Derivative(Contract(e.edges, e, g), check_variable(x))  # one reverse pass, and no Jacobian
     names = derivative_names(e.edges, check_variable(x).edges)
     product = Contract(e.edges, Derivative(e, x, names), g)
     return product.rename(dict(zip(names, x.edges, strict=True)))

@@ -13,10 +13,11 @@ from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.extract.alias import Alias, aliases
+from tensorgrad_eg.extract.exact import Certificate, solve_exactly
 from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor, Solution
 
-_SEARCH = frozenset({"analysis", "normalise", "substitute", "prospect", "volumes", "judge", "search", "distribute", "sink"})
+_SEARCH = frozenset({"analysis", "normalise", "substitute", "prospect", "volumes", "judge", "search", "hoist", "distribute", "sink"})
 #: Rip-up steps: enough for the e-graphs of whole networks, few enough for small ones.
 _STEPS = 120
 #: Bounds rip-up steps on large e-graphs: ways times outputs times steps.
@@ -46,7 +47,8 @@ class Extracted:
 
     priced: Priced
     solution: Solution
-    start_cost: float
+    start_cost: int
+    certificate: Certificate | None = None
 
 
 def search(
@@ -75,20 +77,36 @@ def extract(
     sizes: Mapping[str, int],
     seed: int = 0,
     steps: int = _STEPS,
-    stop: Callable[[float], bool] = lambda cost: False,
+    exact: float | None = None,
+    progress: Callable[[float], None] = lambda cost: None,
 ) -> Extracted:
-    """The cheapest program found for all roots together; never dearer than the one the search started from."""
-    first = price(searched.start, sizes, searched.alias(searched.start))
-    begun = Extractor(first, [first.root(r) for r in roots], seed).tree_choice()
+    """The cheapest program found for all roots together; never dearer than the one the search started from.
+
+    With `exact` seconds, a solver proves it optimal or bounds what is left. Ctrl-C ends the search for a better one.
+    """
+    begun = started(searched, roots, sizes)
     priced = price(searched.final, sizes, searched.alias(searched.final))
     extractor = Extractor(priced, [priced.root(r) for r in roots], seed)
     starts = [extractor.seeded(_known(priced, searched.dag)), extractor.tree_choice()]
     found = min((extractor.polish(s) for s in starts), key=lambda s: s.cost)
     effort = _EFFORT // (1 + len(priced.ways) * len(extractor.roots))
-    found = extractor.polish(extractor.improve(found, min(steps, effort), stop))
-    if begun.cost < found.cost - 1e-6:
-        return Extracted(first, begun, begun.cost)
-    return Extracted(priced, found, begun.cost)
+    try:
+        found = extractor.polish(extractor.improve(found, min(steps, effort), progress))
+    except KeyboardInterrupt:
+        pass  # what is found so far is a complete program
+    certificate = None
+    if exact is not None:
+        found, certificate = solve_exactly(extractor, found, exact)
+    if begun.solution.cost < found.cost - 1e-6:
+        return begun
+    return Extracted(priced, found, begun.start_cost, certificate)
+
+
+def started(searched: Searched, roots: Sequence[str], sizes: Mapping[str, int]) -> Extracted:
+    """The program that the search started from: ordinary differentiation, each tensor computed once."""
+    priced = price(searched.start, sizes, searched.alias(searched.start))
+    solution = Extractor(priced, [priced.root(r) for r in roots]).tree_choice()
+    return Extracted(priced, solution, sum(int(priced.prices[way]) for way in solution.choice.values()))
 
 
 def _known(priced: Priced, dag: Dag) -> dict[int, int]:

@@ -175,11 +175,14 @@ class Extractor:
                 stack.extend(self.priced.ways[choice[at]].children)
         return seen
 
-    def improve(self, solution: Solution, steps: int, stop: Callable[[float], bool] = lambda cost: False) -> Solution:
+    def improve(
+        self, solution: Solution, steps: int, progress: Callable[[float], None] = lambda cost: None
+    ) -> Solution:
         """Rip-up and reroute, a fixed number of steps (so that the result does not depend on the clock)."""
         best = current = solution
         for step in range(steps):
-            if stop(best.cost) or not current.choice:
+            progress(best.cost)
+            if not current.choice:
                 break
             dear = sorted(current.choice, key=lambda g: (-self.priced.price[current.choice[g]], g))
             pool = dear[: max(4, len(dear) // 4)] if self.random.random() < 0.5 else dear

@@ -235,7 +235,11 @@ class Plan:
     def __str__(self) -> str:
         """The cost table."""
         text = table(self.program, self.names, self.baseline, self.baseline.modes, self.peak_elements)
-        return text if self.certificate is None else text.replace("\nBaseline", f"\nProof      {self.certificate}\nBaseline", 1)
+        return (
+            text
+            if self.certificate is None
+            else text.replace("\nBaseline", f"\nProof      {self.certificate}\nBaseline", 1)
+        )
 
     def __repr__(self) -> str:
         """One line: results, variables, steps and cost."""
