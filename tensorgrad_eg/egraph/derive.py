@@ -15,7 +15,7 @@ from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
 
-_NORMAL = frozenset({"analysis", "normalise", "substitute"})
+_NORMAL = frozenset({"analysis", "recognise", "normalise", "substitute"})
 _DERIVE = _NORMAL | {"differentiate"}
 
 
@@ -23,7 +23,8 @@ _DERIVE = _NORMAL | {"differentiate"}
 class Stage:
     """A program before and after one phase, for the derivation: `before` and `after` share root names.
 
-    `subjects` has the expression that each root stands for, with the labels of its edges.
+    `subjects` has the expression that each root stands for, with the labels of its edges; `results` the node of
+    `after` that each root has become.
     """
 
     phase: str
@@ -31,6 +32,7 @@ class Stage:
     after: Dag
     work: Differentiation | None = None
     subjects: Mapping[str, tuple[Tensor, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
+    results: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -118,7 +120,7 @@ class _Derivation:
             own = tuple((edge, labels[edge]) for edge in e.edges)
             encoder.done[e] = Encoded(after.roots[request.name], own)
             subjects[request.name] = (e, own)
-        self.stages.append(Stage(phase, before, after, work, subjects))
+        self.stages.append(Stage(phase, before, after, work, subjects, dict(after.roots)))
 
 
 def derive(

@@ -212,12 +212,17 @@ class Differentiation:
 
 def differentiate(engine: Engine, work: Differentiation) -> None:
     """Loads the facts and runs the differentiation rules until every derivative is written out."""
+    state(engine, work)
+    engine.normalise("differentiate")
+
+
+def state(engine: Engine, work: Differentiation) -> None:
+    """States what is to be differentiated, and binds the names under which the results are found."""
     for chunk in _chunked(work.facts, 40):
         engine.facts(" ".join(text for text, _ in chunk), [n for _, nodes in chunk for n in nodes])
     for name, text, nodes in work.terms:
         engine.bind(name, text, nodes)
     engine.symbols.update(work.labels.symbols)
-    engine.normalise("differentiate")
 
 
 def _chunked(facts: list[tuple[str, tuple[int, ...]]], size: int) -> Iterator[list[tuple[str, tuple[int, ...]]]]:
