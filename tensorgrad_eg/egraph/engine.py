@@ -122,6 +122,8 @@ class Engine:
         """Runs rulesets side by side until nothing changes; whether anything did."""
         for rounds in range(_ROUNDS):
             self.run("analysis", saturate=True)
+            if self.run("recognise", saturate=True):
+                self.run("analysis", saturate=True)
             changed = [self.run(ruleset) for ruleset in rulesets]
             if not any(changed):
                 return rounds > 0

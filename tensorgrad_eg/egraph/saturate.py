@@ -11,6 +11,8 @@ from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.text import quote
 
 
+#: Dearer detours are tried only after a search that used less than this part of its e-nodes.
+_ROOM = 8
 #: Sums are split only while the search has added less than this part of its e-nodes: splitting breeds.
 _SPLITTING = 4
 
@@ -30,7 +32,7 @@ class Budget:
     rounds: int = 9
     nodes: int = 4_000
     seconds: float = 10.0
-    slacks: tuple[float, ...] = (1.0,)
+    slacks: tuple[float, ...] = (1.0, 32.0)
 
     @classmethod
     def of(cls, effort: float, seconds: float) -> Budget:
@@ -40,8 +42,7 @@ class Budget:
             >>> Budget.of(2.0, 10.0).nodes
             8000
         """
-        wider = (1.0,) if effort <= 1 else (1.0, 2.0) if effort <= 2 else (1.0, 2.0, 8.0)
-        return cls(round(cls.rounds * effort), round(cls.nodes * effort), seconds, wider)
+        return cls(round(cls.rounds * effort), round(cls.nodes * effort), seconds)
 
 
 @dataclass
@@ -78,15 +79,18 @@ def saturate(
     report.nodes = engine.count()
     base = report.nodes
     report.stopped = "saturated"
-    for slack in budget.slacks:
+    for number, slack in enumerate(budget.slacks):
+        if number and report.nodes - base > budget.nodes // _ROOM:
+            break
+        limit = budget.nodes if not number else 2 * budget.nodes // _ROOM
         engine.command(f"(set (slack) {float(slack)!r})")
         changed = True
         while changed:
             if report.rounds >= budget.rounds:
                 report.stopped = f"rounds ({budget.rounds})"
                 break
-            if report.nodes - base >= budget.nodes:
-                report.stopped = f"e-nodes ({budget.nodes})"
+            if report.nodes - base >= limit:
+                report.stopped = f"e-nodes ({limit})"
                 break
             if time.monotonic() - started >= budget.seconds:
                 report.stopped = f"seconds ({budget.seconds:g})"

@@ -13,7 +13,7 @@ from tensorgrad_eg.extract.alias import aliases
 from tensorgrad_eg.extract.priced import price
 from tensorgrad_eg.extract.search import Extractor
 
-_NORMAL = frozenset({"analysis", "normalise", "substitute"})
+_NORMAL = frozenset({"analysis", "recognise", "normalise", "substitute"})
 
 
 def modes(

@@ -17,7 +17,7 @@ from tensorgrad_eg.extract.exact import Certificate, solve_exactly
 from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor, Solution
 
-_SEARCH = frozenset({"analysis", "normalise", "substitute", "prospect", "volumes", "judge", "search", "hoist", "distribute", "sink"})
+_SEARCH = frozenset({"analysis", "recognise", "normalise", "substitute", "prospect", "volumes", "judge", "search", "hoist", "distribute", "sink"})
 #: Rip-up steps: enough for the e-graphs of whole networks, few enough for small ones.
 _STEPS = 120
 #: Bounds rip-up steps on large e-graphs: ways times outputs times steps.
