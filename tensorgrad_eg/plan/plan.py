@@ -104,13 +104,15 @@ class Plan:
         report: object = None,
         source: Source | None = None,
         certificate: object = None,
+        *,
+        arranged: bool = False,
     ) -> None:
-        """Take a program from extraction; axes are ordered and steps are named here.
+        """Take a program; unless it is that of another plan (`arranged`), order its axes and name its steps.
 
         A baseline that takes work is given as a function, and worked out when somebody asks.
         """
         program.validate()
-        self.program = rename(arrange(fold(program)))
+        self.program = program if arranged else rename(arrange(fold(program)))
         self.structure: Structure = structure
         self._baseline = baseline
         self.report = report

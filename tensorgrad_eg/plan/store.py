@@ -137,9 +137,9 @@ def from_json(text: str) -> Plan:
 
 def _plan(data: Mapping[str, Any]) -> Plan:
     program = Program(
-        tuple(_input(item) for item in _field(data, "inputs", list)),
-        tuple(_step(item) for item in _field(data, "steps", list)),
-        tuple(_output(item) for item in _field(data, "outputs", list)),
+        tuple(_input(item) for item in _objects(data, "inputs")),
+        tuple(_step(item) for item in _objects(data, "steps")),
+        tuple(_output(item) for item in _objects(data, "outputs")),
         _sizes(data, "sizes"),
         _sizes(data, "symbols"),
     )
@@ -159,7 +159,9 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         raise PlanFileError(f"this plan is damaged: it has {len(program.outputs)} results, not {count}.")
     baseline = _field(data, "baseline", dict)
     total, modes = _field(baseline, "flops", int), _sizes(baseline, "modes", least=0)
-    return Plan(program, cast(Structure, structure), Baseline(total, modes), data.get("report"))
+    return Plan(
+        program, cast(Structure, structure), Baseline(total, modes), data.get("report"), arranged=True
+    )
 
 
 def _input(item: Any) -> Input:
@@ -184,7 +186,7 @@ def _step(item: Any) -> Step:
     text = {key: _field(item, key, str) for key in ("function", "label") if key in item}
     if text.get("function", "exp") not in POINTWISE:
         raise PlanFileError(f"this plan is damaged: there is no function {text['function']!r}.")
-    operands = tuple(_operand(operand) for operand in _field(item, "operands", list))
+    operands = tuple(_operand(operand) for operand in _objects(item, "operands"))
     value = _float(item) if "value" in item else None
     name, kind = _field(item, "name", str), _field(item, "kind", str)
     return Step(
@@ -209,6 +211,13 @@ def _field(item: Any, key: str, kind: type[T]) -> T:
             f"this plan is damaged: {key!r} should be of type {kind.__name__}, but is {value!r}."
         )
     return value
+
+
+def _objects(item: Any, key: str) -> list[Mapping[str, Any]]:
+    objects: list[Any] = _field(item, key, list)
+    if not all(isinstance(one, Mapping) for one in objects):
+        raise PlanFileError(f"this plan is damaged: {key!r} should be a list of objects, but is {objects!r}.")
+    return objects
 
 
 def _names(item: Any, key: str) -> tuple[str, ...]:
