@@ -82,7 +82,7 @@ def programs(
 ) -> tuple[str, ...]:
     """The forms of the rule files as the e-graph engine reads them, directed rewrites written out.
 
-    With `rulesets`, only the rules of those; declarations are always there. Each rule of the rulesets in `apart` is in
+    With `rulesets`, only the rules of those; declarations are always there. Each rule of the rulesets in `apart` is also
     a ruleset of its own, named by `alone`, so that it can be run by itself.
 
     Example:
@@ -92,15 +92,20 @@ def programs(
         True
     """
     found: list[str] = []
+    members: dict[str, list[str]] = {ruleset: [] for ruleset in sorted(apart)}
     for form in (form for path in files for form, _, _ in _forms(path)):
         ruleset = _option(form, ":ruleset") if form[0] in ("rewrite", "rule") else None
+        if form[0] == "ruleset" and form[1] in members:
+            continue  # the ruleset is put together of its rules, below
         if ruleset is None or rulesets is None or ruleset in rulesets:
             text = _written_out(form, directed)
-            if ruleset in apart:
+            if ruleset in members:
                 own = alone((_option(form, ":name") or "").strip('"'))
+                members[ruleset].append(own)
                 found.append(f"(ruleset {own})")
                 text = re.sub(r" :ruleset [^\s()]+", f" :ruleset {own}", text)
             found.append(text)
+    found += [f"(unstable-combined-ruleset {ruleset} {' '.join(own)})" for ruleset, own in members.items()]
     return tuple(found)
 
 
