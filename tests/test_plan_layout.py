@@ -50,7 +50,7 @@ def test_a_chain_of_products_needs_no_einsum() -> None:
 
 
 def test_the_order_of_a_gradient_is_the_one_wanted() -> None:
-    """Of the two orders of a product of matrices the one that the caller wants is computed, not transposed afterwards."""
+    """Of the two orders of a product of matrices the one that the caller wants is computed."""
     b = Builder(b=10, x=5, y=4)
     X, R = b.variable("X", "bx"), b.variable("R", "by")
     for wanted, code in (("xy", "return X.T @ R"), ("yx", "return R.T @ X")):

@@ -11,8 +11,9 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
-from tensorgrad_eg.emit.code import LINE, Code, bracketed
+from tensorgrad_eg.emit.code import LINE, Code, bracketed, scaled
 from tensorgrad_eg.emit.diagonals import embed
 from tensorgrad_eg.emit.identifiers import identifiers, plain
 from tensorgrad_eg.emit.library import Library
@@ -140,18 +141,24 @@ class Writer:
 
     def embedded(self, step: Step) -> Value | None:
         """The value of a step that puts a tensor on a diagonal, or None if the step does something else."""
-        kinds = [self.steps[o.tensor].kind if o.tensor in self.steps else "" for o in step.operands]
-        for delta, other in (
-            ((0, 1), (1, 0)) if step.kind == "contract" and len(kinds) == 2 and not step.over else ()
-        ):
-            if kinds[delta] == "delta" and kinds[other] != "constant":
-                read = self.read(step.operands[other])
-                embedded = embed(
-                    self.library, step.operands[delta].edges, read, step.edges, self.program.sizes
-                )
-                if embedded:
-                    return embedded
+        if step.kind != "contract" or len(step.operands) != 2 or step.over:
+            return None
+        for operand, other in (step.operands, step.operands[::-1]):
+            number = self.diagonal(operand)
+            if number is not None and other.tensor in {*self.named, *self.inlined}:
+                value = self.read(other)
+                if value.constant is None:
+                    value = replace(value, code=scaled(value.code, number), fresh=value.fresh or number != 1)
+                    return embed(self.library, operand.edges, value, step.edges, self.program.sizes)
         return None
+
+    def diagonal(self, operand: Operand) -> Fraction | None:
+        """The number on the diagonal, if the operand is a multiple of the identity that has no name yet."""
+        step = self.steps.get(operand.tensor)
+        if step and step.kind == "scale" and operand.tensor in self.inlined and step.number:
+            inner = self.steps.get(step.operands[0].tensor)
+            return step.number if inner and inner.kind == "delta" else None
+        return Fraction(1) if step and step.kind == "delta" else None
 
     def read(self, operand: Operand) -> Value:
         """What an operand reads, its axes under the operand's labels."""

@@ -1,4 +1,4 @@
-"""Arithmetic on constants, done once instead of in every run.
+"""Arithmetic on constants, done once instead of in every run; multiples become factors of their sums.
 
 >>> from fractions import Fraction
 >>> from tensorgrad_eg.plan.program import Operand, Output, Program, Step
@@ -11,13 +11,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from tensorgrad_eg.expr.pointwise import POINTWISE
-from tensorgrad_eg.plan.program import Program, Step
+from tensorgrad_eg.plan.program import Operand, Program, Step
 
 
 def fold(program: Program) -> Program:
@@ -38,7 +38,33 @@ def fold(program: Program) -> Program:
             values[step.name] = _evaluate(step, [value for value in known if value is not None])
             step = Step(step.name, "constant", (), (), value=values[step.name])
         steps.append(step)
-    return _needed(replace(program, steps=tuple(steps)))
+    return _needed(_absorbed(replace(program, steps=tuple(steps))))
+
+
+def _absorbed(program: Program) -> Program:
+    """A multiple that only one sum reads becomes a term of that sum with a factor; the cost is the same."""
+    scales = {
+        step.name: step
+        for step in program.steps
+        if step.kind == "scale" and len(program.readers(step.name)) == 1
+    }
+    results = {out.operand.tensor for out in program.outputs}
+    steps = []
+    for step in program.steps:
+        if step.kind == "add":
+            step = replace(step, operands=tuple(_term(operand, scales, results) for operand in step.operands))
+        steps.append(step)
+    return replace(program, steps=tuple(steps))
+
+
+def _term(operand: Operand, scales: Mapping[str, Step], results: Collection[str]) -> Operand:
+    while (step := scales.get(operand.tensor)) and operand.tensor not in results and step.number:
+        inner = dict(zip(step.edges, operand.edges, strict=True))
+        read = step.operands[0]
+        operand = Operand(
+            read.tensor, tuple(inner[edge] for edge in read.edges), operand.factor * step.number
+        )
+    return operand
 
 
 def _evaluate(step: Step, values: Sequence[float]) -> float:

@@ -27,6 +27,8 @@ START = {
     "dot": 50_000,
     "reshape": 6_000,
 }
+# A transposed factor costs a view, and a little legibility.
+FLIP = 200
 COPY = 3
 SCATTERED = 6
 
@@ -137,8 +139,9 @@ def _matmuls(
             for flip_second in (False, True)[: len(second)]:
                 x, y = flipped(first, flip_first), flipped(second, flip_second)
                 if _matmul_edges(x, y, over[0]) == out:
-                    price = START["matmul"] + _matmul_copies(x, y, (flip_first, flip_second), sizes)
-                    yield Recipe("matmul", price, swap, (flip_first, flip_second))
+                    flip = (flip_first, flip_second)
+                    price = START["matmul"] + sum(flip) * FLIP + _matmul_copies(x, y, flip, sizes)
+                    yield Recipe("matmul", price, swap, flip)
 
 
 def _matmul_edges(x: Edges, y: Edges, over: str) -> Edges | None:
