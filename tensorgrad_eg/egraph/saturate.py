@@ -75,7 +75,7 @@ def saturate(
 ) -> None:
     """Runs the search rules until nothing changes or the budget is spent."""
     started = time.monotonic()
-    _state_sizes(engine, sizes)
+    state_sizes(engine, sizes)
     report.nodes = engine.count()
     base = report.nodes
     report.stopped = "saturated"
@@ -126,7 +126,8 @@ def _round(engine: Engine, distribute: bool) -> bool:
     return changed
 
 
-def _state_sizes(engine: Engine, sizes: Mapping[str, int]) -> None:
+def state_sizes(engine: Engine, sizes: Mapping[str, int]) -> None:
+    """Tells the rules that judge costs how large each edge is."""
     for edge, symbol in sorted(engine.symbols.items()):
         size = symbol if isinstance(symbol, int) else sizes.get(symbol, 16)
         engine.command(f"(set (size {quote(edge)}) {float(size)!r})")
