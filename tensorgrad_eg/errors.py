@@ -398,6 +398,48 @@ class OptionError(TensorgradError, ValueError):
         return cls(f"{option}={value!r} is no option; it can be: {listing(choices)}.{hint}")
 
 
+class AssumptionError(TensorgradError, ValueError):
+    """A fact that does not fit the variable it is about, or that no expression can use.
+
+    >>> print(AssumptionError.unknown("symetric", ["positive", "symmetric"]))
+    there is no fact 'symetric'; the facts are: positive, symmetric. Did you mean 'symmetric'?
+    >>> print(AssumptionError.absent("positive(X)", "X", ["A", "x"]))
+    positive(X) is about a variable that the expressions do not contain; their variables are: A, x.
+    Did you mean 'x'?
+    """
+
+    @classmethod
+    def unknown(cls, kind: str, known: Iterable[str]) -> Self:
+        """Say which fact does not exist, and which do."""
+        choices = sorted(known)
+        hint = suggestion(kind, choices)
+        return cls(f"there is no fact '{kind}'; the facts are: {listing(choices)}.{hint}")
+
+    @classmethod
+    def absent(cls, fact: str, name: str, variables: Iterable[str]) -> Self:
+        """Say which variable is in none of the expressions, and which are."""
+        known = list(variables)
+        hint = suggestion(name, known)
+        return cls(
+            f"{fact} is about a variable that the expressions do not contain; "
+            f"their variables are: {listing(known)}.{hint}"
+        )
+
+    @classmethod
+    def edges(cls, kind: str, count: int, tensor: str, given: Iterable[str], example: str) -> Self:
+        """Say how many edges a fact is about, and how it is written.
+
+        >>> print(AssumptionError.edges("one_hot", 1, "Y[b,c]", [], "one_hot(Y, 'c')"))
+        one_hot is a fact about one edge, but of Y[b,c] it was given none. Name it, as in one_hot(Y, 'c').
+        """
+        many = ("no edge", "one edge", "two edges")[count]
+        found = list(given)
+        fix = f"Name {'it' if count == 1 else 'them'}, as in" if count else "Write"
+        return cls(
+            f"{kind} is a fact about {many}, but of {tensor} it was given {listing(found)}. {fix} {example}."
+        )
+
+
 class CheckError(TensorgradError, AssertionError):
     """A plan that does not compute what it should: it is refused, never returned.
 
