@@ -80,7 +80,7 @@ def evaluate_all(
     with np.errstate(all="ignore"):
         values = zip(roots, evaluation.values(roots), strict=True)
         found = [aligned(library, value, e.edges, evaluation.edge_sizes(e)) for e, value in values]
-    return [np.array(np.asarray(value), dtype=dtype) for value in found]
+        return [np.array(library.plain(value), dtype=dtype) for value in found]
 
 
 def reference(roots: Iterable[Tensor], autograd: bool | None = None) -> str:

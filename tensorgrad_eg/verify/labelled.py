@@ -83,6 +83,10 @@ class Numpy:
         """An array of this type."""
         return np.asarray(given, self.dtype)
 
+    def plain(self, array: Any) -> Any:
+        """The array for NumPy."""
+        return array
+
     def number(self, value: Fraction | float) -> Any:
         """A number as an array without axes; a fraction is rounded once."""
         if isinstance(value, Fraction):
@@ -148,6 +152,10 @@ class Torch:
     def array(self, given: Any) -> Any:
         """An array in float64."""
         return self.torch.as_tensor(np.asarray(given, np.float64))
+
+    def plain(self, array: Any) -> Any:
+        """The array for NumPy; zeros that autograd knows of without storing them are stored."""
+        return array.numpy(force=True)
 
     def number(self, value: Fraction | float) -> Any:
         """A number as an array without axes."""
