@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorgrad_eg.egraph.rules import DIRECTED, programs, rule_files
-from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.egraph.snapshot import Snapshot, tightened
 from tensorgrad_eg.egraph.term import Dag, ENode
 from tensorgrad_eg.egraph.text import OPERATIONS, Reader, quote, term
 
@@ -158,7 +158,7 @@ class Engine:
             name = reader.string(row.inputs[0])
             text = reader.string(row.output)
             self.symbols.setdefault(name, int(text) if text.isdigit() else text)
-        bounds = {n: free.get(value, frozenset()) for value, n in ids.items()}
+        bounds = tightened(nodes, {n: free.get(value, frozenset()) for value, n in ids.items()})
         rows = {self.egraph.value_to_i64(row.inputs[0]): row.output for row in tables["node"].rows}
         loaded = {at: ids[value] for at, value in sorted(rows.items()) if value in ids}
         return Snapshot(nodes, bounds, {name: ids[named[name]] for name in roots}, dict(self.symbols), loaded)

@@ -34,6 +34,28 @@ class Snapshot:
         return free_edges(node, [self.free[c] for c in node.children]) == self.free[at]
 
 
+def tightened(nodes: dict[int, list[ENode]], free: dict[int, frozenset[str]]) -> dict[int, frozenset[str]]:
+    """The bounds on free edges, intersected with what follows from every node of a class.
+
+    A sum of terms is made with a bound that its terms may lose later; rules cannot look at all terms at once.
+
+    Example:
+        >>> nodes = {0: [ENode("extent", "n")], 1: [ENode("add", None, (0, 0))]}
+        >>> tightened(nodes, {0: frozenset(), 1: frozenset("i")})[1]
+        frozenset()
+    """
+    bounds = dict(free)
+    again = True
+    while again:
+        again = False
+        for at in sorted(nodes):
+            for node in nodes[at]:
+                bound = bounds[at] & free_edges(node, [bounds[c] for c in node.children])
+                if bound != bounds[at]:
+                    bounds[at], again = bound, True
+    return bounds
+
+
 def dag_of(snapshot: Snapshot, choice: dict[int, ENode], roots: dict[str, int]) -> Dag:
     """The program that a choice of one node a class stands for.
 
