@@ -117,7 +117,7 @@ class Encoder:
         """A gradient takes the labels of the variable where it is read first; a Jacobian needs new ones."""
         if leaves and not self.dag.free[inner.node]:
             own = _axes(self.dag, leaves[0])
-            if len(set(own)) == len(own):
+            if len(set(own)) == len(own) and not set(own) & {label for _, label in inner.labels}:
                 return own
         sizes = e.wrt.shape.values()
         return tuple(self._unused(name, size) for name, size in zip(e.names, sizes, strict=True))
