@@ -34,8 +34,7 @@ def draw(thing: Drawable) -> Diagram:
     if isinstance(thing, Tensor):
         return Diagram(from_expressions({"": thing}))
     if isinstance(thing, Plan):
-        names = thing.structure if isinstance(thing.structure, tuple) else ()
-        return Diagram(from_program(thing.program, names))
+        return Diagram(from_program(thing.program, thing.names))
     if isinstance(thing, Program):
         return Diagram(from_program(thing))
     if isinstance(thing, Mapping):

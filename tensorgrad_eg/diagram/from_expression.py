@@ -15,7 +15,7 @@ a sum or a derivative is a box around what it is of.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 from tensorgrad_eg.diagram.panels import Page, power_label, sign
@@ -107,10 +107,10 @@ class _Drawing:
                 continue
             match node:
                 case Contract(over, left, right):
-                    wires = {**wires, **self.page.sketch.wires(sorted(over), box)}
+                    wires = {**wires, **self.page.sketch.summed(sorted(over), wires, box)}
                     todo += [(right, _only(right, wires)), (left, _only(left, wires))]
                 case Reduce(over, arg):
-                    todo.append((arg, {**wires, **self.page.sketch.wires(sorted(over), box)}))
+                    todo.append((arg, {**wires, **self.page.sketch.summed(sorted(over), wires, box)}))
                 case Scale(number, arg):
                     factor *= number
                     todo.append((arg, wires))
@@ -148,7 +148,7 @@ class _Drawing:
             case Power(arg, exponent):
                 return self._function(power_label(exponent), arg, env, box)
             case Softmax(over, arg):
-                return self._function(f"softmax over {', '.join(sorted(over))}", arg, env, box)
+                return self._function("softmax", arg, env, box, sorted(over))
             case LogSumExp(over, arg):
                 return self._function(f"logsumexp over {', '.join(sorted(over))}", arg, env, box)
             case Derivative(arg, wrt, names):
@@ -176,9 +176,9 @@ class _Drawing:
         self.page.sketch.row(frame, parts)
         return frame
 
-    def _function(self, label: str, arg: Tensor, env: Env, box: str) -> str:
+    def _function(self, label: str, arg: Tensor, env: Env, box: str, over: Iterable[str] = ()) -> str:
         frame = self.page.sketch.box("function", label, box)
-        self._through(arg, env, frame)
+        self._through(arg, env, frame, over)
         return frame
 
     def _loop(self, arg: Tensor, wrt: Variable, new: list[int], env: Env, box: str) -> str:
@@ -190,12 +190,12 @@ class _Drawing:
         self.wanted = before
         return frame
 
-    def _through(self, arg: Tensor, env: Env, frame: str) -> None:
+    def _through(self, arg: Tensor, env: Env, frame: str, over: Iterable[str] = ()) -> None:
         """Draw inside a box whose wires lead through its frame; an edge that ends inside ends in a leg."""
-        inner = self.page.sketch.wires([edge for edge in arg.edges if edge in env], frame)
+        inner = self.page.inner([edge for edge in arg.edges if edge in env], env, frame)
         ended = self.page.stubs([edge for edge in arg.edges if edge not in env], frame)
         self.product(arg, {**inner, **ended}, frame)
-        self.page.sketch.seal(inner, env, frame)
+        self.page.sketch.seal(inner, env, frame, over)
 
 
 def _number(node: Tensor) -> str:

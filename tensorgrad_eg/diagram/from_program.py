@@ -37,11 +37,16 @@ def from_program(program: Program, names: Sequence[str] = ()) -> Picture:
     >>> from_program(program).boxes[0].label
     'result'
     """
-    names = names or _result_names(len(program.outputs))
-    drawing = _Drawing(program, _named(program, names))
-    drawing.draw(names)
+    results = dict(zip(names or _result_names(len(program.outputs)), program.outputs, strict=True))
+    panels = _panels(program, results)
+    drawing = _Drawing(program, panels)
+    for name, panel in panels.items():
+        drawing.panel(*panel, drawing.steps[name])
+    for title, out in results.items():
+        if title not in {panel[0] for panel in panels.values()}:
+            drawing.panel(title, out, None)
     given, count = ", ".join(given.name for given in program.inputs), len(program.steps)
-    text = f"{', '.join(names)} from {given or 'nothing'} in {count} step{'' if count == 1 else 's'}"
+    text = f"{', '.join(results)} from {given or 'nothing'} in {count} step{'' if count == 1 else 's'}"
     return drawing.page.sketch.finish(text, drawing.page.note())
 
 
@@ -49,46 +54,37 @@ def _result_names(count: int) -> list[str]:
     return ["result"] if count == 1 else [f"result {at}" for at in range(1, count + 1)]
 
 
-def _named(program: Program, names: Sequence[str]) -> dict[str, str]:
-    """The steps that get a panel, with what they are called there."""
+def _panels(program: Program, results: Mapping[str, Output]) -> dict[str, tuple[str, Output]]:
+    """The steps that get a panel: what it is called there, and the names of its legs."""
     reads = Counter(operand.tensor for step in program.steps for operand in step.operands)
-    titles = {out.operand.tensor: name for name, out in reversed([*zip(names, program.outputs, strict=True)])}
-    named: dict[str, str] = {}
+    titles: dict[str, str] = {}
+    for title, out in results.items():
+        if len(set(out.operand.edges)) == len(out.operand.edges) == len(out.edges):
+            titles.setdefault(out.operand.tensor, title)
+    panels: dict[str, tuple[str, Output]] = {}
     depth: dict[str, int] = {}
     for step in program.steps:
         below = max((depth.get(operand.tensor, 0) for operand in step.operands), default=0)
         depth[step.name] = below + (step.kind in _BOXED)
         plain = step.kind in ("constant", "delta")
-        if step.name in titles or (not plain and (reads[step.name] > 1 or depth[step.name] >= DEEPEST)):
-            named[step.name] = titles.get(step.name, step.name)
+        if step.name in titles:
+            panels[step.name] = titles[step.name], results[titles[step.name]]
+        elif not plain and reads[step.name] and (reads[step.name] > 1 or depth[step.name] >= DEEPEST):
+            panels[step.name] = step.name, Output(Operand(step.name, step.edges), step.edges, step.edges)
+        if step.name in panels:
             depth[step.name] = 0
-    return named
+    return panels
 
 
 class _Drawing:
-    def __init__(self, program: Program, named: Mapping[str, str]) -> None:
+    def __init__(self, program: Program, panels: Mapping[str, tuple[str, Output]]) -> None:
         self.page = Page()
-        self.program = program
-        self.named = named
+        self.panels = panels
         self.steps = {step.name: step for step in program.steps}
         self.inputs = {given.name: given for given in program.inputs}
 
-    def draw(self, names: Sequence[str]) -> None:
-        """Draw the panels in the order of the steps, results where they are computed."""
-        results = dict(zip(names, self.program.outputs, strict=True))
-        done = set()
-        for step in self.program.steps:
-            if step.name not in self.named:
-                continue
-            title = self.named[step.name]
-            if title in results and results[title].operand.tensor == step.name:
-                done.add(title)
-            self._panel(title, results[title] if title in done else _as_output(step), step)
-        for name, out in results.items():
-            if name not in done:
-                self._panel(name, out, None)
-
-    def _panel(self, title: str, out: Output, step: Step | None) -> None:
+    def panel(self, title: str, out: Output, step: Step | None) -> None:
+        """Draw a panel: a step, or what an output reads from another panel."""
         if self.page.full:
             self.page.left_out += 1
             return
@@ -98,7 +94,7 @@ class _Drawing:
             wires = (env[label] for label in out.operand.edges)
             self._product(step, dict(zip(step.edges, wires, strict=True)), box)
         else:
-            self.page.sketch.row(box, [self._read(out.operand, env, box)])
+            self._operand(out.operand, env, box)
 
     def _product(self, step: Step, env: Env, box: str) -> None:
         """Draw a step, and flat with it the products that it alone reads."""
@@ -117,23 +113,26 @@ class _Drawing:
             elif at.kind == "delta":
                 self.page.sketch.join(*(wires[label] for label in at.edges))
             elif at.kind in _FLAT:
-                factor *= at.number or 1
-                inner = {**wires, **self.page.sketch.wires(at.over, box)}
+                factor *= Fraction(1) if at.number is None else at.number
+                inner = {**wires, **self.page.sketch.summed(at.over, wires, box)}
                 todo += [(operand, inner) for operand in reversed(at.operands)]
             else:
                 parts.append(self._box(at, wires, box))
         self.page.row(parts, factor, box) if parts or factor != 1 or not env else None
 
     def _inlined(self, operand: Operand) -> Step | None:
-        return None if operand.tensor in self.named else self.steps.get(operand.tensor)
+        return None if operand.tensor in self.panels else self.steps.get(operand.tensor)
 
     def _read(self, operand: Operand, env: Env, box: str) -> str:
         """Draw a variable, or a tensor that another panel defines."""
-        given = self.inputs.get(operand.tensor)
-        axes = given.edges if given else self.steps[operand.tensor].edges
-        label = operand.tensor if given else self.named[operand.tensor]
-        ends = [(env[label], axis) for label, axis in zip(operand.edges, axes, strict=True)]
-        return self.page.place("variable" if given else "result", label, ends, box)
+        if operand.tensor in self.inputs:
+            kind, label, axes = "variable", operand.tensor, self.inputs[operand.tensor].edges
+        else:
+            (label, out), kind = self.panels[operand.tensor], "result"
+            names = dict(zip(out.edges, out.names, strict=True))
+            axes = tuple(names[edge] for edge in out.operand.edges)
+        ends = [(env[edge], axis) for edge, axis in zip(operand.edges, axes, strict=True)]
+        return self.page.place(kind, label, ends, box)
 
     def _box(self, step: Step, env: Env, box: str) -> str:
         if self.page.full:
@@ -144,11 +143,11 @@ class _Drawing:
             case "add":
                 return self._sum(step, env, box)
             case "power":
-                label = power_label(step.number or Fraction(1))
+                label = power_label(Fraction(1) if step.number is None else step.number)
             case "apply":
                 label = step.function
             case kind:
-                label = f"{kind} over {', '.join(step.over)}"
+                label = kind if kind == "softmax" else f"{kind} over {', '.join(step.over)}"
         frame = self.page.sketch.box("function", label, box)
         self._through(step, env, frame)
         return frame
@@ -171,10 +170,10 @@ class _Drawing:
     def _through(self, step: Step, env: Env, frame: str) -> None:
         (operand,) = step.operands
         labels = list(dict.fromkeys(operand.edges))
-        inner = self.page.sketch.wires([label for label in labels if label in env], frame)
+        inner = self.page.inner([label for label in labels if label in env], env, frame)
         ended = self.page.stubs([label for label in labels if label not in env], frame)
         self._operand(operand, {**inner, **ended}, frame)
-        self.page.sketch.seal(inner, env, frame)
+        self.page.sketch.seal(inner, env, frame, step.over if step.kind == "softmax" else ())
 
     def _operand(self, operand: Operand, env: Env, box: str) -> None:
         below = self._inlined(operand)
@@ -183,7 +182,3 @@ class _Drawing:
             self._product(below, dict(zip(below.edges, wires, strict=True)), box)
         else:
             self.page.sketch.row(box, [self._read(operand, env, box)])
-
-
-def _as_output(step: Step) -> Output:
-    return Output(Operand(step.name, step.edges), step.edges, step.edges)

@@ -53,7 +53,7 @@ class Line:
         x = self._legs(self._on(box, "left"), x, 1.0, bool(rest))
         x = self._parts(rest, x)
         x = self._legs(self._on(box, "right"), x, 0.0, bool(rest))
-        if not rest and before:
+        if before and not rest and not self.structure.legs.get(box):
             x -= MARK
         for key in self._on(box, "down"):
             self.xs[key] = self.middle(self.structure.other(key).target)

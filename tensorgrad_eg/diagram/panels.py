@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from tensorgrad_eg.diagram.sketch import Sketch
+from tensorgrad_eg.diagram.sketch import Sketch, Wires
 
 #: More marks than this make no picture; the rest is left out, and the picture says so.
 MOST_NODES = 240
@@ -87,6 +87,21 @@ class Page:
         for edge, wire in wires.items():
             self.sketch.leg(wire, edge, box)
         return wires
+
+    def inner(self, edges: Iterable[str], outer: Wires, frame: str) -> dict[str, int]:
+        """Wires inside of a frame, called as they are outside.
+
+        >>> page = Page()
+        >>> page.sketch.label(page.inner(["i"], {"i": page.sketch.wire("row")}, "")["i"])
+        'row'
+        """
+        found: dict[str, int] = {}
+        for edge in edges:
+            name = self.sketch.label(outer[edge])
+            while name in map(self.sketch.label, found.values()):
+                name += "'"
+            found[edge] = self.sketch.wire(name, frame)
+        return found
 
     def place(self, kind: str, label: str, axes: Sequence[tuple[int, str]], box: str) -> str:
         """Add a node with its wires, given with the name of the axis at which each arrives.

@@ -5,14 +5,15 @@ Only when everything is there does `finish` see which wires need a black dot.
 
 >>> sketch = Sketch()
 >>> k = sketch.wire("k")
->>> sketch.attach(k, sketch.node("variable", "A")); sketch.attach(k, sketch.node("variable", "x"))
+>>> ends = [sketch.attach(k, sketch.node("variable", name)) for name in ("A", "x")]
 >>> [wire.targets for wire in sketch.finish().wires]
 [('A', 'x')]
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from tensorgrad_eg.diagram.picture import Box, End, Node, Picture, Wire
 
@@ -33,6 +34,7 @@ class Sketch:
         self._labels: list[str] = []
         self._homes: list[str] = []  # the box in which a wire belongs
         self._ends: list[list[End]] = []
+        self._over: dict[str, list[End]] = {}  # what a function sums over: where that leads through its frame
         self._joined: list[int] = []  # a wire that became part of another one
         self._done: set[int] = set()  # wires that have their dot
 
@@ -77,10 +79,39 @@ class Sketch:
         """
         return {edge: self.wire(edge, box) for edge in edges}
 
-    def attach(self, wire: int, target: str, axis: str = "", *, dot: bool = False) -> None:
-        """Let a wire end at a node or at the frame of a box."""
+    def summed(self, edges: Iterable[str], around: Wires, box: str = "") -> dict[str, int]:
+        """Add one wire an edge, called differently from the wires that are there already.
+
+        >>> sketch = Sketch()
+        >>> k = sketch.wire("k")
+        >>> sketch.label(sketch.summed(["k"], {"i": k})["k"])
+        "k'"
+        """
+        taken = {self.label(wire) for wire in around.values()}
+        found = {}
+        for edge in edges:
+            name = edge
+            while name in taken:
+                name += "'"
+            taken.add(name)
+            found[edge] = self.wire(name, box)
+        return found
+
+    def label(self, wire: int) -> str:
+        """What a wire is called.
+
+        >>> sketch = Sketch()
+        >>> sketch.label(sketch.wire("k"))
+        'k'
+        """
+        return self._labels[self._root(wire)]
+
+    def attach(self, wire: int, target: str, axis: str = "", *, dot: bool = False) -> End:
+        """Let a wire end at a node or at the frame of a box, and return its end."""
         wire = self._root(wire)
-        self._ends[wire].append(End(target, axis or self._labels[wire], dot))
+        end = End(target, axis or self._labels[wire], dot)
+        self._ends[wire].append(end)
+        return end
 
     def join(self, first: int, second: int) -> None:
         """Make one wire of two: what the identity does. It belongs where the outer one does."""
@@ -96,31 +127,56 @@ class Sketch:
         """Let a wire end free, under a name."""
         self.attach(wire, self.node("leg", label, box))
 
-    def seal(self, inner: Wires, outer: Wires, box: str) -> None:
-        """Lead the wires inside a box, whose row is complete, through its frame; dots stay inside."""
-        groups: dict[int, list[int]] = {}
+    def seal(self, inner: Wires, outer: Wires, box: str, over: Iterable[str] = ()) -> None:
+        """Lead the wires inside a box, whose row is complete, through its frame; dots stay inside.
+
+        The label of the box will name the wires `over`.
+        """
+        ends: dict[str, End] = {}
+        groups: dict[int, list[str]] = {}
         for edge, wire in inner.items():
-            groups.setdefault(self._root(wire), []).append(outer[edge])
-        for root, outside in groups.items():
-            if len(self._ends[root]) == 1 and len(outside) == 1:
-                self.join(outside[0], root)
+            groups.setdefault(self._root(wire), []).append(edge)
+        for root, edges in groups.items():
+            if len(self._ends[root]) == 1 and len(edges) == 1:
+                ends[edges[0]] = self._ends[root][0]
+                self.join(outer[edges[0]], root)
                 continue
             copy = self._copy(root, box)
-            for wire in outside:
-                self.attach(wire, copy)
+            for edge in edges:
+                ends[edge] = self.attach(outer[edge], copy)
+        self._over[box] = [ends[edge] for edge in over]
 
     def finish(self, description: str = "", note: str = "") -> Picture:
         """The picture: every wire with two ends, and what is right of what."""
         for wire in self._roots():
-            if len(self._ends[wire]) != 2:
+            if not self._ends[wire]:
+                self._count(wire, self._homes[wire])
+            elif len(self._ends[wire]) != 2 or self._turns_back(wire):
                 self._copy(wire, self._homes[wire])
         wires = tuple(Wire(self._labels[root], *self._ends[root]) for root in self._roots())
         rows = tuple((box, tuple(parts)) for box, parts in self.rows.items())
-        return Picture(tuple(self.nodes.values()), tuple(self.boxes.values()), wires, rows, description, note)
+        boxes = tuple(self._labelled(box, wires) for box in self.boxes.values())
+        return Picture(tuple(self.nodes.values()), boxes, wires, rows, description, note)
+
+    def _labelled(self, box: Box, wires: Iterable[Wire]) -> Box:
+        over = {id(end) for end in self._over.get(box.key, ())}
+        names = sorted(wire.label for wire in wires if {id(wire.first), id(wire.second)} & over)
+        return replace(box, label=f"{box.label} over {', '.join(names)}") if names else box
+
+    def _turns_back(self, wire: int) -> bool:
+        """Whether a wire belongs outside of a frame, but would stay inside without a dot to keep it out."""
+        row, targets = self.rows.get(self._homes[wire], ()), [end.target for end in self._ends[wire]]
+        first, second = (self._part(target, row) for target in targets)
+        return first == second and first in self.boxes and {*targets} != {first}
 
     def row(self, box: str, parts: Iterable[str]) -> None:
         """Put these things side by side in a box, right of what is in it already."""
         self.rows.setdefault(box, []).extend(parts)
+
+    def _count(self, wire: int, box: str) -> None:
+        """An edge that nothing has is summed by counting: write its size."""
+        self._done.add(wire)
+        self.rows.setdefault(box, []).insert(0, self.node("text", f"|{self._labels[wire]}|", box))
 
     def _stand(self, copy: str, box: str, ends: Sequence[End]) -> None:
         """Put a dot right of the first thing that it is tied to, or left where its wire is shorter so."""
@@ -137,7 +193,7 @@ class Sketch:
             key = self.rows[key][side]
         return key
 
-    def _part(self, key: str, row: Sequence[str]) -> str:
+    def _part(self, key: str, row: Collection[str]) -> str:
         """The member of a row in which something lies, if it does."""
         while key and key not in row:
             key = self.boxes[key].parent if key in self.boxes else self.nodes[key].box
@@ -148,8 +204,12 @@ class Sketch:
         copy = self._key("copy")
         self.nodes[copy] = Node(copy, "copy", "", box)
         self._done.add(wire)
+        parts: list[str] = []
         for end in self._ends[wire]:
-            spoke = self.wire(self._labels[wire], box)
+            # Two that lead into one frame have different names there.
+            part = self._part(end.target, self.rows.get(box, ()))
+            spoke = self.wire(self._labels[wire] + "'" * parts.count(part), box)
+            parts += [part] if part in self.boxes else []
             self._ends[spoke] = [end, End(copy, self._labels[wire])]
         self._stand(copy, box, self._ends[wire])
         return copy
