@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -210,6 +211,25 @@ def test_complex_tensors_are_refused() -> None:
     tensors = {name: torch.from_numpy(array) for name, array in ARRAYS.items()}
     with pytest.raises(ArrayKindError, match=r"array x has dtype torch\.complex64"):
         residual_plan()(**{**tensors, "x": torch.ones(2, dtype=torch.complex64)})
+
+
+def test_plans_can_be_copied_and_pickled() -> None:
+    """A plan that has run survives pickle, without its compiled functions."""
+    plan = residual_plan()
+    expected = plan(**ARRAYS)
+    again = pickle.loads(pickle.dumps(plan))
+    assert again(**ARRAYS)["x"].tolist() == expected["x"].tolist()
+    assert again.baseline.modes == plan.baseline.modes
+
+
+def test_an_output_may_be_a_diagonal() -> None:
+    """An output that reads two axes under one label is the diagonal, and not a view of the argument."""
+    A = Input("A", ("i", "j"), ("n", "n"))
+    result = Output(Operand("A", ("i", "i")), ("i",), ("i",))
+    plan = Plan(Program((A,), (), (result,), {"i": 2}, {"n": 2}), "tensor", 1)
+    array = np.array([[1.0, 2.0], [3.0, 4.0]])
+    assert plan(A=array).tolist() == [1.0, 4.0]
+    assert not np.shares_memory(plan(A=array), array)
 
 
 def test_scalars_go_in_and_come_out() -> None:

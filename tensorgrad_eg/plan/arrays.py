@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,14 @@ def kind(array: object) -> str:
     >>> kind([1.0, 2.0])
     'numpy'
     """
-    module = type(array).__module__.split(".")[0]
-    if module in ("torch", "jax", "jaxlib"):
-        return "torch" if module == "torch" else "jax"
-    # A subclass of torch.Tensor (a Parameter, say) may live anywhere.
-    bases = {base.__module__.split(".")[0] for base in type(array).__mro__}
-    return "torch" if "torch" in bases else "jax" if bases & {"jax", "jaxlib"} else "numpy"
+    return _kind_of(type(array))
+
+
+@cache
+def _kind_of(array_type: type) -> str:
+    # A subclass of torch.Tensor may live anywhere: its bases tell.
+    packages = {base.__module__.split(".")[0] for base in array_type.__mro__}
+    return "torch" if "torch" in packages else "jax" if packages & {"jax", "jaxlib"} else "numpy"
 
 
 class Signature:
@@ -66,6 +69,8 @@ class Signature:
 
     def bind(self, arrays: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """The library to use, and the arrays by name: checked, with one floating dtype."""
+        if self._fit(arrays):
+            return kind(next(iter(arrays.values()))), dict(arrays)
         for name in arrays:
             if name not in self.inputs:
                 raise ArrayNameError.unknown(name, self.inputs)
@@ -77,6 +82,20 @@ class Signature:
             if name in self.shapes and tuple(array.shape) != self.shapes[name]:
                 raise _shape_error(self.inputs[name], self.shapes[name], tuple(array.shape))
         return backend, _unified(backend, converted)
+
+    def _fit(self, arrays: Mapping[str, Any]) -> bool:
+        """Whether the arrays can be used as they are: the common case, decided in a few microseconds."""
+        if arrays.keys() != self.shapes.keys() or not arrays:
+            return False
+        first = next(iter(arrays.values()))
+        if type(first) is not np.ndarray and kind(first) == "numpy":
+            return False
+        same, dtype = type(first), first.dtype
+        floating = dtype.is_floating_point if kind(first) == "torch" else dtype.kind == "f"
+        return bool(floating) and all(
+            type(array) is same and array.dtype == dtype and array.shape == self.shapes[name]
+            for name, array in arrays.items()
+        )
 
 
 def _is_array(array: object) -> bool:

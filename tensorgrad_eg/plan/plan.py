@@ -220,6 +220,10 @@ class Plan:
             raise DetachedPlanError.of(method)
         return self.source
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but compiled functions, which are made again where they are needed."""
+        return {**self.__dict__, "_functions": {}}
+
     def to_json(self) -> str:
         """The plan as text, for `from_json`."""
         return str(import_module("tensorgrad_eg.plan.store").to_json(self))
