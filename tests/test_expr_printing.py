@@ -101,6 +101,8 @@ def _symbols(e: Tensor) -> set[str]:
         (delta("i", "j") @ A, "Σ_i δ[i,j] A[i,k]"),
         (Derivative(A @ x, x), "∂(Σ_k_ A[i,k_] x[k_])/∂x[k]"),
         (Derivative(s * s, s), "∂(s s)/∂s"),
+        (Derivative(s, s), "∂s/∂s"),
+        (parse("A[i,i] x[i]"), "A[i,i] x[i]"),
         (Tangent(x * x, x, v + 1), "∂(x[k] x[k])/∂x · (v[k] + 1)"),
         (2 * Derivative(x * s, s), "2 ∂(x[k] s)/∂s"),
         (Power(Number(2), "1/2"), "sqrt(2)"),

@@ -170,6 +170,9 @@ def _write(node: Tensor, scope: Scope) -> Text:
 def _open(node: Tensor, scope: Scope) -> Text:
     """Write a node itself, even if it is a named part."""
     match node:
+        case Contract(over, left, Delta(i, j)) if over == {i} and {i, j} <= set(left.edges):
+            inner = scope.bind(node, over)  # a diagonal: the two edges have one name
+            return _write(left, inner._replace(names={**inner.names, i: inner.names[j]}))
         case Contract(over, left, right):
             inner = scope.bind(node, over)
             edges = dict.fromkeys((*left.edges, *right.edges))
@@ -195,10 +198,11 @@ def _open(node: Tensor, scope: Scope) -> Text:
             return _fibre("logsumexp", arg, over, scope._replace(taken=own).bind(node, over))
         case Derivative(arg, wrt, new):
             by = wrt.name + scope.subscript(new)
-            return Text(f"∂({_write(arg, scope).text})/∂{by}", Form.PRODUCT)
+            return Text(f"∂{_write(arg, scope).bracketed(~Form.ATOM).text}/∂{by}", Form.PRODUCT)
         case Tangent(arg, wrt, direction):
             along = _write(direction, _scope(direction, scope.parts)).text
-            return Text(f"∂({_write(arg, scope).text})/∂{wrt.name} · ({along})", Form.PRODUCT)
+            above = _write(arg, scope).bracketed(~Form.ATOM).text
+            return Text(f"∂{above}/∂{wrt.name} · ({along})", Form.PRODUCT)
     return _leaf(node, scope)
 
 

@@ -48,7 +48,7 @@ def labelled(tensor: Tensor, labels: Sequence[str]) -> Tensor:
     >>> from tensorgrad_eg.expr.leaves import Variable
     >>> A = Variable("A", i="n", k="n")
     >>> print(labelled(A, ["p", "q"]), "and", labelled(A, ["p", "p"]))
-    A[p,q] and Σ_p_ A[p,p_] δ[p_,p]
+    A[p,q] and A[p,p]
     """
     names: list[str] = []
     for label in labels:
