@@ -1,7 +1,7 @@
 """The main job: from expressions to a plan.
 
-Expressions are brought to a normal form in which every derivative is worked out, an e-graph of equal programs grows from
-it, and the cheapest of them is extracted for all outputs together.
+Expressions are brought to a normal form in which every derivative is worked out, an e-graph of equal
+programs grows from it, and the cheapest of them is extracted for all outputs together.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Problem:
         key = tuple(sorted(sizes.items()))
         if key not in self._extracted:
             roots = list(self.derived.dag.roots)
-            self._extracted[key] = extract_best(self.searched, roots, dict(sizes), self.seed, exact=self.exact, progress=progress)
+            self._extracted[key] = extract_best(
+                self.searched, roots, dict(sizes), self.seed, exact=self.exact, progress=progress
+            )
         return self._extracted[key]
 
     def plan(self, sizes: Mapping[str, int], progress: Callable[[float], None] = lambda cost: None) -> Plan:
@@ -62,7 +64,9 @@ class Problem:
             (f"out{n}", tuple(label for _, label in encoded.labels), e.edges)
             for n, (e, encoded) in enumerate(zip(self.expressions, self.derived.outputs, strict=True))
         ]
-        given = [Input(v.name, v.edges, tuple(v.shape.values())) for v in variables(self.expressions).values()]
+        given = [
+            Input(v.name, v.edges, tuple(v.shape.values())) for v in variables(self.expressions).values()
+        ]
         program = lower(best.priced, best.solution, given, outputs, numbers)
         timed(self.report, "extract", started)
         return Plan(
@@ -109,10 +113,11 @@ def optimize(
 ) -> Plan:
     """The cheapest program found for one tensor, or for a list or a dict of them together.
 
-    `sizes` gives a number for every size symbol. `rules` are further rule files, `seconds` bounds the search, which never
-    fails for lack of time: it returns the best program so far. With `extract="exact"` a solver (the extra `exact`) takes as
-    long again to prove the plan optimal in its e-graph, or to bound what is left: see `plan.certificate`. `effort` scales
-    how far the search goes: 2 looks at about twice as many terms, 0 takes the program that differentiation gives.
+    `sizes` gives a number for every size symbol. `rules` are further rule files, `seconds` bounds the
+    search, which never fails for lack of time: it returns the best program so far. With `extract="exact"` a
+    solver (the extra `exact`) takes as long again to prove the plan optimal in its e-graph, or to bound
+    what is left: see `plan.certificate`. `effort` scales how far the search goes: 2 looks at about twice as
+    many terms, 0 takes the program that differentiation gives.
 
     Raises:
         MissingSizeError: if a size symbol has no number.
@@ -161,7 +166,7 @@ def _flat(wanted: Wanted) -> tuple[list[Tensor], Any]:
         return [wanted], "tensor"
     if isinstance(wanted, Mapping):
         return [_tensor(e) for e in wanted.values()], tuple(wanted)
-    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+    if isinstance(wanted, list | tuple):
         return [_tensor(e) for e in wanted], "list"
     raise OperandError.of(type(wanted).__name__)
 

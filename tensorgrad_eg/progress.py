@@ -46,5 +46,7 @@ def shown() -> Iterator[Progress]:
         return
     from tqdm import tqdm
 
-    with tqdm(total=None, bar_format="{desc} [{elapsed}]", leave=False, delay=_PATIENCE, file=sys.stderr) as bar:
+    with tqdm(
+        total=None, bar_format="{desc} [{elapsed}]", leave=False, delay=_PATIENCE, file=sys.stderr
+    ) as bar:
         yield Progress(bar)

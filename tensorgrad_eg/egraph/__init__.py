@@ -1,0 +1,1 @@
+"""The e-graph: terms, rules, derivatives, search, snapshots."""

@@ -38,7 +38,9 @@ def decode(derived: Derived, output: int, like: Tensor) -> Tensor:
     root = derived.dag.roots[f"out{output}"]
     for at in derived.dag.reachable([root]):
         node = derived.dag.nodes[at]
-        done[at] = node_expression(node.op, node.payload, [done[c] for c in node.children], names, derived.symbols, given)
+        done[at] = node_expression(
+            node.op, node.payload, [done[c] for c in node.children], names, derived.symbols, given
+        )
     result = done[root]
     labels = {edge: names[label] for edge, label in derived.outputs[output].labels}
     if set(labels.values()) != set(result.edges):
@@ -110,11 +112,15 @@ def node_expression(
 def _read(variable: Variable, axes: list[str]) -> Tensor:
     """The variable at these edges; an edge that repeats reads a diagonal."""
     if len(set(axes)) == len(axes):
-        return variable.rename({edge: axis for edge, axis in zip(variable.edges, axes, strict=True) if edge != axis})
+        return variable.rename(
+            {edge: axis for edge, axis in zip(variable.edges, axes, strict=True) if edge != axis}
+        )
     aside: list[str] = []
     for axis in axes:
         aside.append(fresh(axis, {*axes, *aside}) if axis in aside else axis)
-    result = variable.rename({edge: axis for edge, axis in zip(variable.edges, aside, strict=True) if edge != axis})
+    result = variable.rename(
+        {edge: axis for edge, axis in zip(variable.edges, aside, strict=True) if edge != axis}
+    )
     for axis, other in zip(axes, aside, strict=True):
         if axis != other:
             result = Contract([other], result, Delta(axis, other, result.shape[other]))

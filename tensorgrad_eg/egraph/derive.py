@@ -9,22 +9,24 @@ from pathlib import Path
 from tensorgrad_eg.egraph.differentiate import Differentiation, Request, differentiate
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.order import ordered
 from tensorgrad_eg.egraph.rules import DIRECTED
 from tensorgrad_eg.egraph.saturate import Report
 from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
 
-_NORMAL = frozenset({"analysis", "recognise", "normalise", "substitute"})
-_DERIVE = _NORMAL | {"differentiate"}
+#: The rulesets that bring a program to its normal form.
+NORMAL = frozenset({"analysis", "recognise", "normalise", "substitute"})
+_DERIVE = NORMAL | {"differentiate"}
 
 
 @dataclass(frozen=True)
 class Stage:
     """A program before and after one phase, for the derivation: `before` and `after` share root names.
 
-    `subjects` has the expression that each root stands for, with the labels of its edges; `results` the node of
-    `after` that each root has become.
+    `subjects` has the expression that each root stands for, with the labels of its edges; `results` the
+    node of `after` that each root has become.
     """
 
     phase: str
@@ -64,7 +66,9 @@ class _Derivation:
             later = {c for e in order if level[e] > stage for c in children(e)} | set(roots)
             wanted = [e for e in here if isinstance(e, Derivative | Tangent)]
             if wanted:
-                self._differentiate(wanted, {c for e in order if level[e] >= stage for c in children(e)} | set(roots))
+                self._differentiate(
+                    wanted, {c for e in order if level[e] >= stage for c in children(e)} | set(roots)
+                )
             for e in here:
                 if e not in self.encoder.done:
                     self.encoder.put(e)
@@ -72,8 +76,9 @@ class _Derivation:
                 self._normalise({e for e in later if e in self.encoder.done})
 
     def _normalise(self, live: set[Tensor]) -> None:
+        self._order(live)
         before = self._with_roots(live)
-        engine = Engine(self.files, _NORMAL, self.report.matches)
+        engine = Engine(self.files, NORMAL, self.report.matches)
         engine.load(before, self.encoder.labels.symbols)
         engine.normalise()
         self._adopt(engine, before, live, {}, "normalise", None)
@@ -90,6 +95,14 @@ class _Derivation:
         engine.load(before, self.encoder.labels.symbols)
         differentiate(engine, work)
         self._adopt(engine, before, live, requests, "differentiate", work)
+
+    def _order(self, live: set[Tensor]) -> None:
+        """Puts long products into a good order."""
+        encoder = self.encoder
+        symbols = encoder.labels.symbols
+        sizes = {edge: s if isinstance(s, int) else self.sizes.get(s, 16) for edge, s in symbols.items()}
+        encoder.dag, moved = ordered(self._with_roots(live), sizes)
+        encoder.done = {e: Encoded(moved[was.node], was.labels) for e, was in encoder.done.items()}
 
     def _with_roots(self, live: set[Tensor]) -> Dag:
         """The encoder's program with a root for every expression that is still needed."""
@@ -129,7 +142,7 @@ def derive(
     report: Report | None = None,
     files: tuple[Path, ...] | None = None,
 ) -> Derived:
-    """The normal form of the expressions, every derivative worked out; roots of the program are named out0, out1, …
+    """The normal form of the expressions, derivatives worked out; its roots are out0, out1, …
 
     Example:
         >>> from tensorgrad_eg.expr import Variable
@@ -146,7 +159,9 @@ def derive(
     moved: dict[int, int] = {}
     for at in encoder.dag.reachable([out.node for out in outputs]):
         node = encoder.dag.nodes[at]
-        moved[at] = dag.put(node.op, node.payload, *(moved[c] for c in node.children), free=encoder.dag.free[at])
+        moved[at] = dag.put(
+            node.op, node.payload, *(moved[c] for c in node.children), free=encoder.dag.free[at]
+        )
     dag.roots = {f"out{n}": moved[out.node] for n, out in enumerate(outputs)}
     return Derived(dag, outputs, dict(encoder.labels.symbols), work.stages)
 
@@ -161,8 +176,10 @@ def tidied(derived: Derived, files: tuple[Path, ...] | None = None) -> Derived:
         >>> derived.dag.nodes[derived.dag.roots["out0"]].op
         'scale'
     """
-    engine = Engine(files, _NORMAL | {"hoist"}, directed=DIRECTED | {"hoist"})
+    engine = Engine(files, NORMAL | {"hoist"}, directed=DIRECTED | {"hoist"})
     engine.load(derived.dag, derived.symbols)
     engine.normalise("hoist")
     snapshot = engine.snapshot(list(derived.dag.roots))
-    return replace(derived, dag=dag_of(snapshot, smallest(snapshot), snapshot.roots), symbols=snapshot.symbols)
+    return replace(
+        derived, dag=dag_of(snapshot, smallest(snapshot), snapshot.roots), symbols=snapshot.symbols
+    )

@@ -1,7 +1,8 @@
 """Differentiation: names the program to be differentiated as facts; the rules do the rest.
 
-Which tensors depend on which variable, who reads whom and where a chain rule pays is bookkeeping about the program,
-done here. What a derivative is stands in ``rules/50_reverse.egg`` and ``rules/51_forward.egg`` alone.
+Which tensors depend on which variable, who reads whom and where a chain rule pays is bookkeeping about the
+program, done here. What a derivative is stands in ``rules/50_reverse.egg`` and ``rules/51_forward.egg``
+alone.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from tensorgrad_eg.egraph.text import axes, edges, quote
 class Request:
     """A derivative that is wanted: of node `of` with respect to a variable, under a name.
 
-    `axes` are the labels of the new edges. With a `direction` (variable read -> node that gives its tangent) it is
-    the directional derivative, and there are no new edges.
+    `axes` are the labels of the new edges. With a `direction` (variable read -> node that gives its
+    tangent) it is the directional derivative, and there are no new edges.
     """
 
     name: str
@@ -100,7 +101,11 @@ class Differentiation:
     def _gradient(self, request: Request, leaves: list[int]) -> None:
         root = self._root(request.of, leaves)
         reads = " ".join(f"t{at}" for at in leaves)
-        term = f"(gradient {quote(root)} {axes(request.axes)} (multiset-of {reads}))" if leaves else "(number $0)"
+        term = (
+            f"(gradient {quote(root)} {axes(request.axes)} (multiset-of {reads}))"
+            if leaves
+            else "(number $0)"
+        )
         self.terms.append((request.name, term, tuple(leaves)))
 
     def _root(self, of: int, leaves: list[int]) -> str:
@@ -151,7 +156,9 @@ class Differentiation:
         for leaf in leaves:
             payload = self.dag.nodes[leaf].payload
             own = payload[1] if isinstance(payload, tuple) else ()
-            self._state(f"(seed {quote(name)} t{leaf} (deltas {axes(tuple(own))} {axes(request.axes)}))", leaf)
+            self._state(
+                f"(seed {quote(name)} t{leaf} (deltas {axes(tuple(own))} {axes(request.axes)}))", leaf
+            )
         self._tangents(name, request.of, Flow.of(self.dag, leaves))
         self.terms.append((request.name, f"(tangent {quote(name)} t{request.of})", (request.of,)))
 
@@ -191,7 +198,7 @@ class Differentiation:
             stack.append(z)
 
     def _split(self, at: int, flow: Flow) -> int | None:
-        """The dominator at which the Jacobian is narrowest, the closest of those; None if opening is as good."""
+        """The closest dominator at which the Jacobian is narrowest; None if opening is as good."""
         sizes = {edge: self.size(edge) for n in self.dag.reachable([at]) for edge in self.dag.free[n]}
         own = min(dense_volume(self.dag, source, at, sizes) for source in sorted(flow.sources))
         moving = {c for c in self.dag.nodes[at].children if flow.moves(c)}
@@ -225,7 +232,9 @@ def state(engine: Engine, work: Differentiation) -> None:
     engine.symbols.update(work.labels.symbols)
 
 
-def _chunked(facts: list[tuple[str, tuple[int, ...]]], size: int) -> Iterator[list[tuple[str, tuple[int, ...]]]]:
+def _chunked(
+    facts: list[tuple[str, tuple[int, ...]]], size: int
+) -> Iterator[list[tuple[str, tuple[int, ...]]]]:
     for start in range(0, len(facts), size):
         yield facts[start : start + size]
 

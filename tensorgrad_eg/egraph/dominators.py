@@ -77,7 +77,7 @@ def between(dag: Dag, low: int, high: int) -> list[int]:
 
 
 def batch_edges(dag: Dag, low: int, high: int) -> frozenset[str]:
-    """The edges in which the Jacobian of `high` with respect to `low` is diagonal: free in every node between the two.
+    """The edges in which the Jacobian of `high` by `low` is diagonal: free in every node between.
 
     Example:
         >>> dag = Dag()

@@ -1,7 +1,7 @@
 """Expressions as e-graph terms: every edge gets a label, and derivatives are worked out innermost first.
 
-A label is an edge name inside the e-graph. It is the user's name wherever it can be; where one name has two sizes, or a
-renamed tensor meets itself, one of them gets another.
+A label is an edge name inside the e-graph. It is the user's name wherever it can be; where one name has two
+sizes, or a renamed tensor meets itself, one of them gets another.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ class Encoder:
             case Constant(name):
                 self._store(e, put("constant", name), {})
             case Extent(size):
-                self._store(e, put("number", Fraction(size)) if isinstance(size, int) else put("extent", size), {})
+                self._store(
+                    e, put("number", Fraction(size)) if isinstance(size, int) else put("extent", size), {}
+                )
             case Delta(i, j, size):
                 own = {edge: self._label(edge, size) for edge in (i, j)}
                 self._store(e, put("delta", (own[i], own[j])), own)
@@ -127,12 +129,16 @@ class Encoder:
         seeds = []
         for leaf in leaves:
             place = dict(zip(e.wrt.edges, _axes(self.dag, leaf), strict=True))
-            seeds.append((leaf, self._renamed(along.node, {label: place[edge] for edge, label in along.labels})))
+            seeds.append(
+                (leaf, self._renamed(along.node, {label: place[edge] for edge, label in along.labels}))
+            )
         return tuple(seeds)
 
     def _leaves(self, root: int, name: str) -> list[int]:
         nodes = self.dag.nodes
-        return [n for n in self.dag.reachable([root]) if nodes[n].op == "variable" and _name(self.dag, n) == name]
+        return [
+            n for n in self.dag.reachable([root]) if nodes[n].op == "variable" and _name(self.dag, n) == name
+        ]
 
     def _unary(self, e: Tensor, arg: Tensor, op: str, payload: frozenset[str] | Fraction | str) -> None:
         inner = self.done[arg]
@@ -170,7 +176,9 @@ class Encoder:
             inner = self.done[part]
             for edge, label in inner.labels:
                 if edge not in own:
-                    own[edge] = label if label not in own.values() else self._other(edge, part.shape[edge], own)
+                    own[edge] = (
+                        label if label not in own.values() else self._other(edge, part.shape[edge], own)
+                    )
             nodes.append(self._renamed(inner.node, {label: own[edge] for edge, label in inner.labels}))
         return nodes, own
 

@@ -52,7 +52,9 @@ class Engine:
         self.matches: Counter[str] = Counter() if matches is None else matches
         self.symbols: dict[str, str | int] = {}
         self._chunks = 0
-        for form in programs(files or rule_files(), rulesets, apart, directed):  # one by one: a long program is parsed in quadratic time
+        for form in programs(
+            files or rule_files(), rulesets, apart, directed
+        ):  # one by one: a long program is parsed in quadratic time
             self.command(form)
         self.command("(function node (i64) Tensor :no-merge)")
         self.command("(function root (String) Tensor :merge old)")
@@ -110,8 +112,8 @@ class Engine:
     def normalise(self, *also: str) -> None:
         """Brings every term to its normal form, running the rulesets in `also` along.
 
-        Renames wait until what they rename is in normal form: pushed into terms that still change, they would copy
-        every stage of them.
+        Renames wait until what they rename is in normal form: pushed into terms that still change, they
+        would copy every stage of them.
         """
         for _ in range(_ROUNDS):
             self._settle(*also, "normalise")

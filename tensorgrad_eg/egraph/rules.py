@@ -1,7 +1,7 @@
 """Rule files: where they are, and what they state.
 
-The mathematics of the project lives in ``rules/*.egg``. This module finds the files, reads the rules with their names
-and turns directed rewrites into rules that delete their left side.
+The mathematics of the project lives in ``rules/*.egg``. This module finds the files, reads the rules with
+their names and turns directed rewrites into rules that delete their left side.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def programs(
 ) -> tuple[str, ...]:
     """The forms of the rule files as the e-graph engine reads them, directed rewrites written out.
 
-    With `rulesets`, only the rules of those; declarations are always there. Each rule of the rulesets in `apart` is also
-    a ruleset of its own, named by `alone`, so that it can be run by itself.
+    With `rulesets`, only the rules of those; declarations are always there. Each rule of the rulesets in
+    `apart` is also a ruleset of its own, named by `alone`, so that it can be run by itself.
 
     Example:
         >>> any("(delete (scale p (scale q a)))" in form for form in programs(rule_files()))
@@ -136,9 +136,12 @@ def rules_of(files: Iterable[Path]) -> list[Rule]:
                 continue
             name = (_option(form, ":name") or "").strip('"')
             if not name:
-                raise RuleError(f"{path.name}:{line}: this rule has no name; add :name \"what it says\"")
+                raise RuleError(f'{path.name}:{line}: this rule has no name; add :name "what it says"')
             if name in found:
-                raise RuleError(f'{path.name}:{line}: a rule named "{name}" is already in {found[name].file}; choose another name')
+                raise RuleError(
+                    f'{path.name}:{line}: a rule named "{name}" is already in {found[name].file}; '
+                    "choose another name"
+                )
             found[name] = Rule(name, _option(form, ":ruleset") or "", path.name, line, _show(form), comment)
     return list(found.values())
 

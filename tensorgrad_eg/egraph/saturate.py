@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.text import quote
 
-
 #: Dearer detours are tried only after a search that used less than this part of its e-nodes.
 _ROOM = 8
 #: Sums are split only while the search has added less than this part of its e-nodes: splitting breeds.
@@ -21,8 +20,8 @@ _SPLITTING = 4
 class Budget:
     """When the search ends: after so many rounds, e-nodes or seconds, whichever comes first.
 
-    `slacks` is the schedule of the guide: first only orders that cost no more than what they replace, then, while there
-    is room, dearer detours.
+    `slacks` is the schedule of the guide: first only orders that cost no more than what they replace, then,
+    while there is room, dearer detours.
 
     Example:
         >>> Budget().rounds
@@ -61,7 +60,8 @@ class Report:
         times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.phases.items())
         rules = ", ".join(f"{name} ×{count}" for name, count in self.matches.most_common(8))
         return (
-            f"search: {self.rounds} rounds, {self.classes} e-classes, {self.nodes} e-nodes, stopped: {self.stopped}\n"
+            f"search: {self.rounds} rounds, {self.classes} e-classes, {self.nodes} e-nodes, "
+            f"stopped: {self.stopped}\n"
             f"phases: {times}\nrules:  {rules}"
         )
 

@@ -11,7 +11,8 @@ from tensorgrad_eg.egraph.term import Dag, ENode, free_edges
 class Snapshot:
     """The classes of an e-graph, the e-nodes of each, their free edges, and the classes asked for.
 
-    Classes are numbered in the order of their age, e-nodes are sorted: two snapshots of the same run are the same.
+    Classes are numbered in the order of their age, e-nodes are sorted: two snapshots of the same run are
+    the same.
 
     Example:
         >>> Snapshot({0: [ENode("extent", "n")]}, {0: frozenset()}, {"e": 0}).size
@@ -22,7 +23,9 @@ class Snapshot:
     free: dict[int, frozenset[str]]
     roots: dict[str, int]
     symbols: dict[str, str | int] = field(default_factory=dict)
-    loaded: dict[int, int] = field(default_factory=dict)  #: the class of each node of the program that was loaded
+    loaded: dict[int, int] = field(
+        default_factory=dict
+    )  #: the class of each node of the program that was loaded
 
     @property
     def size(self) -> int:
@@ -37,7 +40,8 @@ class Snapshot:
 def tightened(nodes: dict[int, list[ENode]], free: dict[int, frozenset[str]]) -> dict[int, frozenset[str]]:
     """The bounds on free edges, intersected with what follows from every node of a class.
 
-    A sum of terms is made with a bound that its terms may lose later; rules cannot look at all terms at once.
+    A sum of terms is made with a bound that its terms may lose later; rules cannot look at all terms at
+    once.
 
     Example:
         >>> nodes = {0: [ENode("extent", "n")], 1: [ENode("add", None, (0, 0))]}
@@ -74,7 +78,9 @@ def dag_of(snapshot: Snapshot, choice: dict[int, ENode], roots: dict[str, int]) 
         if at in ids or not missing:
             stack.pop()
             if at not in ids:
-                ids[at] = dag.put(node.op, node.payload, *(ids[c] for c in node.children), free=snapshot.free[at])
+                ids[at] = dag.put(
+                    node.op, node.payload, *(ids[c] for c in node.children), free=snapshot.free[at]
+                )
         else:
             stack.extend(reversed(missing))
     dag.roots = {name: ids[at] for name, at in roots.items()}

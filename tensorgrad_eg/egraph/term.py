@@ -59,7 +59,9 @@ class Dag:
         self.roots: dict[str, int] = {}
         self._ids: dict[ENode, int] = {}
 
-    def put(self, op: str, payload: Payload = None, *children: int, free: frozenset[str] | None = None) -> int:
+    def put(
+        self, op: str, payload: Payload = None, *children: int, free: frozenset[str] | None = None
+    ) -> int:
         """The number of the node, new or known.
 
         `free` may tighten the bound on the edges it depends on.
@@ -72,7 +74,9 @@ class Dag:
         if node not in self._ids:
             self._ids[node] = len(self.nodes)
             self.nodes.append(node)
-            self.free.append(free_edges(node, [self.free[c] for c in node.children]) if free is None else free)
+            self.free.append(
+                free_edges(node, [self.free[c] for c in node.children]) if free is None else free
+            )
         return self._ids[node]
 
     def reachable(self, roots: Iterable[int]) -> list[int]:
@@ -98,7 +102,8 @@ def free_edges(node: ENode, children: list[frozenset[str]]) -> frozenset[str]:
     """The free edges of a node whose children have these.
 
     Example:
-        >>> sorted(free_edges(ENode("contract", frozenset("k"), (0, 1)), [frozenset("ik"), frozenset("kj")]))
+        >>> sorted(free_edges(ENode("contract", frozenset("k"), (0, 1)), [frozenset("ik"),
+        frozenset("kj")]))
         ['i', 'j']
     """
     union = frozenset().union(*children)

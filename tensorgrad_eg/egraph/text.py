@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tensorgrad_eg.egraph.term import ENode, Payload
 
@@ -66,27 +66,23 @@ def term(node: ENode, free: frozenset[str], child: Callable[[int], str]) -> str:
         >>> term(ENode("scale", Fraction(2), (7,)), frozenset(), lambda c: f"t{c}")
         '(scale (bigrat (bigint 2) (bigint 1)) t7)'
     """
-    kids = " ".join(child(c) for c in node.children)
-    payload = node.payload
-    match node.op, payload:
-        case "variable", (str(name), tuple(names)):
-            return f"(variable {quote(name)} {axes(names)})"
-        case ("delta", (str(i), str(j))):
-            return f"(delta {quote(i)} {quote(j)})"
-        case ("rename", (str(i), str(j))):
-            return f"(rename {quote(i)} {quote(j)} {kids})"
-        case "power", Fraction():
-            return f"(power {kids} {rational(payload)})"
-        case ("number" | "scale"), Fraction():
-            return f"({node.op} {rational(payload)}{' ' if kids else ''}{kids})"
-        case ("constant" | "extent" | "apply"), str():
-            return f"({node.op} {quote(payload)}{' ' if kids else ''}{kids})"
-        case ("contract" | "reduce" | "softmax" | "logsumexp"), frozenset():
-            return f"({node.op} {edges(payload)} {kids})"
-        case "add", None:
-            return f"(add {edges(free)} (multiset-of {kids}))"
+    kids = "".join(f" {child(c)}" for c in node.children)
+    payload: Any = node.payload
+    match node.op:
+        case "variable":
+            return f"(variable {quote(payload[0])} {axes(payload[1])})"
+        case "delta" | "rename":
+            return f"({node.op} {quote(payload[0])} {quote(payload[1])}{kids})"
+        case "power":
+            return f"(power{kids} {rational(payload)})"
+        case "number" | "scale":
+            return f"({node.op} {rational(payload)}{kids})"
+        case "constant" | "extent" | "apply":
+            return f"({node.op} {quote(payload)}{kids})"
+        case "add":
+            return f"(add {edges(free)} (multiset-of{kids}))"
         case _:
-            raise ValueError(f"no term for {node}")
+            return f"({node.op} {edges(payload)}{kids})"
 
 
 class Reader:
@@ -113,7 +109,9 @@ class Reader:
 
     def set(self, value: Value) -> frozenset[str]:
         """A set of edges."""
-        return self._once("edges", value, lambda v: frozenset(self.string(x) for x in self.egraph.value_to_set(v)))
+        return self._once(
+            "edges", value, lambda v: frozenset(self.string(x) for x in self.egraph.value_to_set(v))
+        )
 
     def rational(self, value: Value) -> Fraction:
         """An exact rational."""
@@ -142,6 +140,6 @@ class Reader:
 
 #: The constructors that a finished program may contain.
 OPERATIONS = (
-    "variable", "delta", "number", "constant", "extent", "contract", "reduce", "add", "scale", "apply", "power",
-    "softmax", "logsumexp", "rename",
+    "variable", "delta", "number", "constant", "extent", "contract", "reduce", "add", "scale", "apply",
+    "power", "softmax", "logsumexp", "rename",
 )  # fmt: skip

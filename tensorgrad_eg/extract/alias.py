@@ -1,9 +1,10 @@
 """Tensors that are one tensor read under other edge names.
 
-Two classes whose terms differ by the names of edges alone (a layer's activations read at b,i and at b,j; the left and
-the right environment of a norm) need to be computed once. They are found by evaluating one term of every class at
-random points of a finite field, functions as random functions: equal fingerprints mean equal polynomials of equal
-function values (Schwartz, J. ACM 27, 1980), with a chance of error below the number of classes squared / 2^60.
+Two classes whose terms differ by the names of edges alone (a layer's activations read at b,i and at b,j;
+the left and the right environment of a norm) need to be computed once. They are found by evaluating one
+term of every class at random points of a finite field, functions as random functions: equal fingerprints
+mean equal polynomials of equal function values (Schwartz, J. ACM 27, 1980), with a chance of error below
+the number of classes squared / 2^60.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def aliases(snapshot: Snapshot) -> dict[int, Alias]:
 
     Example:
         >>> x = [[ENode("variable", ("x", (edge,)))] for edge in "ij"]
-        >>> s = Snapshot({0: x[0], 1: x[1]}, {0: frozenset("i"), 1: frozenset("j")}, {}, {"i": "n", "j": "n"})
+        >>> s = Snapshot({0: x[0], 1: x[1]}, {0: frozenset("i"), 1: frozenset("j")}, {}, {"i": "n", "j":
+        "n"})
         >>> aliases(s)
         {0: Alias(group=0, axes=('i',)), 1: Alias(group=0, axes=('j',))}
     """
@@ -50,7 +52,10 @@ def aliases(snapshot: Snapshot) -> dict[int, Alias]:
     known: dict[tuple[object, ...], list[int]] = {}
     for at in sorted(values):
         own = sorted(snapshot.free[at])
-        key = (tuple(sorted(str(snapshot.symbols.get(e, e)) for e in own)), _digest(np.sort(values[at], axis=None)))
+        key = (
+            tuple(sorted(str(snapshot.symbols.get(e, e)) for e in own)),
+            _digest(np.sort(values[at], axis=None)),
+        )
         for other in known.setdefault(key, []):
             names = _matching(snapshot, values, other, at)
             if names is not None:
@@ -84,7 +89,9 @@ def _axis_marks(snapshot: Snapshot, value: Field, names: list[str]) -> list[tupl
     marks: list[tuple[object, ...]] = []
     for n, name in enumerate(names):
         others = tuple(axis for axis in range(1, value.ndim) if axis != n + 1)
-        marks.append((str(snapshot.symbols.get(name, name)), tuple((value % _P).sum(axis=others).ravel().tolist())))
+        marks.append(
+            (str(snapshot.symbols.get(name, name)), tuple((value % _P).sum(axis=others).ravel().tolist()))
+        )
     return marks
 
 
@@ -127,7 +134,9 @@ class _Fingerprints:
             case "contract":
                 return self._sum(self._times(kids, payload, names), payload, names, kids)
             case "reduce":
-                return self._sum(self._spread(kids[0], sorted(self._names(kids) | payload)), payload, names, kids)
+                return self._sum(
+                    self._spread(kids[0], sorted(self._names(kids) | payload)), payload, names, kids
+                )
             case "add":
                 total = np.zeros((_LANES, *[self.size] * len(names)), dtype=np.uint64)
                 for child in kids:
@@ -191,7 +200,9 @@ class _Fingerprints:
         drop = tuple(n + 1 for n, edge in enumerate(union) if edge in over)
         total = _mix(value, "exp").sum(axis=drop, keepdims=True, dtype=np.uint64) % _P
         if node.op == "softmax":
-            full = np.broadcast_to(_mix(value, "exp") * _mix(total, "over") % _P, (_LANES, *[self.size] * len(union)))
+            full = np.broadcast_to(
+                _mix(value, "exp") * _mix(total, "over") % _P, (_LANES, *[self.size] * len(union))
+            )
             return np.ascontiguousarray(full)
         return _mix(total, "log").reshape(_LANES, *[self.size] * len(names))
 

@@ -6,14 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tensorgrad_eg.egraph.derive import derive
+from tensorgrad_eg.egraph.derive import NORMAL, derive
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.expr import Contract, Derivative, Rename, Size, Tangent, Tensor, Variable, fresh, variables
 from tensorgrad_eg.extract.alias import aliases
 from tensorgrad_eg.extract.priced import price
 from tensorgrad_eg.extract.search import Extractor
-
-_NORMAL = frozenset({"analysis", "recognise", "normalise", "substitute"})
 
 
 def modes(
@@ -21,8 +19,8 @@ def modes(
 ) -> dict[str, int]:
     """The cost of differentiating a tensor with edges once more: forward or reverse, one pass for each entry.
 
-    Passes share what does not depend on the direction, as they do when they are vectorised. Empty if no expression is
-    such a derivative: then reverse mode is what the search starts from.
+    Passes share what does not depend on the direction, as they do when they are vectorised. Empty if no
+    expression is such a derivative: then reverse mode is what the search starts from.
 
     Example:
         >>> x, A = Variable("x", ["n"]), Variable("A", i="n", j="n")
@@ -61,7 +59,7 @@ def _entries(shape: Mapping[str, Size], sizes: Mapping[str, int]) -> int:
 def _cost(expressions: list[Tensor], sizes: Mapping[str, int], files: tuple[Path, ...] | None) -> int:
     """The flops of the normal form, each tensor computed once, without any search."""
     derived = derive(expressions, sizes, files=files)
-    engine = Engine(files, _NORMAL)
+    engine = Engine(files, NORMAL)
     engine.load(derived.dag, derived.symbols)
     engine.normalise()
     snapshot = engine.snapshot(list(derived.dag.roots))

@@ -1,7 +1,8 @@
 """Exact extraction: the cheapest program of an e-graph with a proof, by constraint programming.
 
-One Boolean for every way and every group: a group that is needed takes one of its ways, a way needs its children, and
-levels forbid cycles where the e-graph has any. The heuristic solution is the hint, so the answer is never worse.
+One Boolean for every way and every group: a group that is needed takes one of its ways, a way needs its
+children, and levels forbid cycles where the e-graph has any. The heuristic solution is the hint, so the
+answer is never worse.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Certificate:
         """One line for the cost table."""
         if self.optimal:
             return "optimal in this e-graph"
-        return f"within {100 * self.gap:.1f} % of the optimum of this e-graph (proven lower bound {self.bound:,} flops)"
+        share = f"{100 * self.gap:.1f} %"
+        return f"within {share} of the optimum of this e-graph (proven lower bound {self.bound:,} flops)"
 
 
 def solve_exactly(
@@ -57,8 +59,8 @@ def solve_exactly(
 ) -> tuple[Solution, Certificate]:
     """The best solution found in the time and what is proven about it.
 
-    One worker, a fixed seed and deterministic time: the same input gives the same answer on every machine, in about
-    `seconds` seconds. Ctrl-C stops the solver, which then returns what it has.
+    One worker, a fixed seed and deterministic time: the same input gives the same answer on every machine,
+    in about `seconds` seconds. Ctrl-C stops the solver, which then returns what it has.
 
     Raises:
         MissingExtraError: if ortools is not installed.
@@ -113,7 +115,9 @@ def _variables(
     return active, used
 
 
-def _forbid_cycles(model: CpModel, priced: Priced, ways: dict[int, list[int]], used: dict[int, IntVar]) -> None:
+def _forbid_cycles(
+    model: CpModel, priced: Priced, ways: dict[int, list[int]], used: dict[int, IntVar]
+) -> None:
     """Within a strongly connected component, a way's children stand on lower levels."""
     for component in _components(priced, ways):
         inside = set(component)

@@ -1,9 +1,10 @@
-"""The two searches end to end: an e-graph for a set of outputs, and the cheapest program in it for given sizes."""
+"""The search end to end: an e-graph for a set of outputs, and the cheapest program in it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,21 @@ from tensorgrad_eg.extract.exact import Certificate, solve_exactly
 from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor, Solution
 
-_SEARCH = frozenset({"analysis", "recognise", "normalise", "substitute", "prospect", "volumes", "judge", "search", "hoist", "distribute", "sink"})
+_SEARCH = frozenset(
+    {
+        "analysis",
+        "recognise",
+        "normalise",
+        "substitute",
+        "prospect",
+        "volumes",
+        "judge",
+        "search",
+        "hoist",
+        "distribute",
+        "sink",
+    }
+)
 #: Rip-up steps: enough for the e-graphs of whole networks, few enough for small ones.
 _STEPS = 120
 #: Bounds rip-up steps on large e-graphs: ways times outputs times steps.
@@ -26,7 +41,7 @@ _EFFORT = 200_000
 
 @dataclass
 class Searched:
-    """A saturated e-graph and the program the search started from: enough to price it again for other sizes."""
+    """A saturated e-graph and the program it started from: enough to price it for other sizes."""
 
     dag: Dag
     start: Snapshot
@@ -82,7 +97,8 @@ def extract(
 ) -> Extracted:
     """The cheapest program found for all roots together; never dearer than the one the search started from.
 
-    With `exact` seconds, a solver proves it optimal or bounds what is left. Ctrl-C ends the search for a better one.
+    With `exact` seconds, a solver proves it optimal or bounds what is left. Ctrl-C ends the search for a
+    better one.
     """
     begun = started(searched, roots, sizes)
     priced = price(searched.final, sizes, searched.alias(searched.final))
@@ -90,10 +106,8 @@ def extract(
     starts = [extractor.seeded(_known(priced, searched.dag)), extractor.tree_choice()]
     found = min((extractor.polish(s) for s in starts), key=lambda s: s.cost)
     effort = _EFFORT // (1 + len(priced.ways) * len(extractor.roots))
-    try:
+    with suppress(KeyboardInterrupt):  # what is found so far is a complete program
         found = extractor.polish(extractor.improve(found, min(steps, effort), progress))
-    except KeyboardInterrupt:
-        pass  # what is found so far is a complete program
     certificate = None
     if exact is not None:
         found, certificate = solve_exactly(extractor, found, exact)
@@ -117,7 +131,11 @@ def _known(priced: Priced, dag: Dag) -> dict[int, int]:
         ways.setdefault((priced.alias[way.at].group, tuple(sorted(way.children))), n)
     known: dict[int, int] = {}
     for at, node in enumerate(dag.nodes):
-        if at not in loaded or loaded[at] not in priced.alias or any(loaded.get(c) not in priced.alias for c in node.children):
+        if (
+            at not in loaded
+            or loaded[at] not in priced.alias
+            or any(loaded.get(c) not in priced.alias for c in node.children)
+        ):
             continue
         group = priced.alias[loaded[at]].group
         kids = tuple(sorted(priced.alias[loaded[c]].group for c in node.children))

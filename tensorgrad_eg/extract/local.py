@@ -1,4 +1,4 @@
-"""Routing one tensor anew while everything else stays: a shortest hyperpath in a small part of the e-graph."""
+"""Routing one tensor anew while everything else stays: a shortest hyperpath nearby."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Local:
     """Shortest hyperpaths to one group where `paid` groups are free and `barred` ones cannot be used."""
 
     def __init__(self, priced: Priced, paid: set[int], barred: set[int]) -> None:
-        """Sets what is free and what is not allowed (what depends on the group, or there would be a cycle)."""
+        """Sets what is free, and what is barred: what depends on the group would close a cycle."""
         self.priced, self.paid, self.barred = priced, paid, barred
 
     def route(self, group: int) -> dict[int, int] | None:

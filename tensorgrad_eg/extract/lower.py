@@ -24,7 +24,7 @@ def lower(
     outputs: Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]],
     symbols: dict[str, int],
 ) -> Program:
-    """The program of a solution. `outputs` are (root name, labels in the wanted order, the user's edge names).
+    """The program of a solution. `outputs` are root name, labels in the wanted order, and edge names.
 
     Example: see `tensorgrad_eg.api`, which is where all the parts meet.
     """

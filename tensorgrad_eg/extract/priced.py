@@ -16,7 +16,8 @@ from tensorgrad_eg.egraph.term import ENode
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.plan.cost import flops
 
-#: A node that costs nothing still counts a little: of equal programs the shorter one is taken, and choices have no cycles.
+#: A node that costs nothing still counts a little: of equal programs the shorter one is taken, and choices
+#: have no cycles.
 STEP = 1e-3
 _FREE = frozenset({"variable", "delta", "number", "constant", "extent"})
 
@@ -80,12 +81,16 @@ def price(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] 
     Example:
         >>> from tensorgrad_eg.egraph.term import ENode
         >>> x = [ENode("variable", ("x", ("i",)))]
-        >>> s = Snapshot({0: x, 1: [ENode("apply", "exp", (0,))]}, {0: frozenset("i"), 1: frozenset("i")}, {"e": 1}, {"i": "n"})
+        >>> s = Snapshot({0: x, 1: [ENode("apply", "exp", (0,))]}, {0: frozenset("i"), 1: frozenset("i")},
+        {"e": 1}, {"i": "n"})
         >>> [round(float(p)) for p in price(s, {"n": 7}).price]
         [0, 7]
     """
     alias = aliases(snapshot) if alias is None else alias
-    numbers = {edge: symbol if isinstance(symbol, int) else sizes.get(symbol, 1) for edge, symbol in snapshot.symbols.items()}
+    numbers = {
+        edge: symbol if isinstance(symbol, int) else sizes.get(symbol, 1)
+        for edge, symbol in snapshot.symbols.items()
+    }
     priced = Priced(snapshot, alias, numbers)
     priced.constant = _constants(snapshot, alias)
     rows: dict[tuple[int, tuple[int, ...]], tuple[float, Way]] = {}
@@ -112,7 +117,11 @@ def _fill(priced: Priced, groups: list[int], costs: list[float]) -> None:
     priced.child = np.full((len(groups), max(widest, 1)), dummy, np.int64)
     for n, way in enumerate(priced.ways):
         priced.child[n, : len(way.children)] = way.children
-    priced.start = np.flatnonzero(np.r_[True, priced.group[1:] != priced.group[:-1]]) if groups else np.zeros(0, np.int64)
+    priced.start = (
+        np.flatnonzero(np.r_[True, priced.group[1:] != priced.group[:-1]])
+        if groups
+        else np.zeros(0, np.int64)
+    )
     priced.owner = priced.group[priced.start]
 
 
@@ -140,7 +149,11 @@ def _ways(priced: Priced, at: int, node: ENode) -> list[tuple[Way, float]]:
     snapshot, alias = priced.snapshot, priced.alias
     if any(c not in alias for c in node.children) or not snapshot.exact(at, node):
         return []
-    if at in priced.constant and node.op not in _FREE and not all(c in priced.constant for c in node.children):
+    if (
+        at in priced.constant
+        and node.op not in _FREE
+        and not all(c in priced.constant for c in node.children)
+    ):
         return []
     plain = Way(at, node, tuple(alias[c].group for c in node.children), (1,) * len(node.children))
     ways = [(plain, node_price(priced, at, node) + STEP)]

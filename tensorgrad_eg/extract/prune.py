@@ -11,8 +11,9 @@ from tensorgrad_eg.extract.priced import Priced
 def prune(priced: Priced, roots: Sequence[int], upper: float) -> dict[int, list[int]]:
     """The ways that may still be in a program cheaper than `upper`, by group; only what the roots can need.
 
-    A way is dominated if another of its group costs no more and reads a subset of what it reads. It is over bound if what
-    it costs at the very least, with the dearest single chain below it, is more than the whole program known.
+    A way is dominated if another of its group costs no more and reads a subset of what it reads. It is over
+    bound if what it costs at the very least, with the dearest single chain below it, is more than the whole
+    program known.
 
     Example:
         >>> from tensorgrad_eg.egraph.snapshot import Snapshot

@@ -1,7 +1,8 @@
 """Joint extraction: the cheapest program for all outputs, each shared tensor paid once.
 
-Optimal extraction of shared programs is NP-hard (Stepp 2011; Goharshady et al. 2024). A program known to be good is the start;
-then parts of it are ripped up and routed anew along shortest hyperpaths (Knuth 1977) on which what stands is free.
+Optimal extraction of shared programs is NP-hard (Stepp 2011; Goharshady et al. 2024). A program known to be
+good is the start; then parts of it are ripped up and routed anew along shortest hyperpaths (Knuth 1977) on
+which what stands is free.
 """
 
 from __future__ import annotations

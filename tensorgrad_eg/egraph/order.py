@@ -1,0 +1,172 @@
+"""Long products get a good order before anything else happens to them.
+
+The rules find the best order of products of up to about eight factors, together with all that shares them.
+Longer ones start from the path of an existing optimiser (opt_einsum), if that is cheaper than the order
+they were written in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from tensorgrad_eg.egraph.term import Dag
+
+#: Products of up to so many factors are left to the rules.
+_SHORT = 8
+#: Up to so many factors the optimiser is exact (dynamic programming), above it is greedy.
+_EXACT = 20
+
+
+def ordered(dag: Dag, sizes: Mapping[str, int]) -> tuple[Dag, list[int]]:
+    """The program with its long products reordered, and the new number of every node.
+
+    Example:
+        >>> dag = Dag()
+        >>> x = dag.put("variable", ("x", ("i",)))
+        >>> ordered(dag, {"i": 3})[1]
+        [0]
+    """
+    work = _Ordering(dag, sizes)
+    moved: list[int] = []
+    new = work.new
+    for at, node in enumerate(dag.nodes):
+        product = work.product(at)
+        if product is not None:
+            moved.append(work.build(at, [moved[f] for f in product[0]], product[1]))
+        else:
+            kids = (moved[c] for c in node.children)
+            moved.append(new.put(node.op, node.payload, *kids, free=dag.free[at]))
+    new.roots = {name: moved[at] for name, at in dag.roots.items()}
+    return new, moved
+
+
+class _Ordering:
+    def __init__(self, dag: Dag, sizes: Mapping[str, int]) -> None:
+        self.dag, self.sizes, self.new = dag, sizes, Dag()
+        self.readers: dict[int, list[int]] = {}
+        for at, node in enumerate(dag.nodes):
+            for child in node.children:
+                self.readers.setdefault(child, []).append(at)
+        self.wanted = set(dag.roots.values())
+
+    def product(self, at: int) -> tuple[list[int], frozenset[str]] | None:
+        """The factors and summed edges of a long product that ends here, if it is worth reordering."""
+        if not self._contract(at) or self._inside(at):
+            return None
+        factors, over = self._flat(at)
+        return (factors, over) if len(factors) > _SHORT else None
+
+    def build(self, at: int, factors: list[int], over: frozenset[str]) -> int:
+        """The product along the optimiser's path, or as it was written."""
+        written, _ = self._flat(at)
+        inputs = [self.dag.free[f] for f in written]
+        out = self.dag.free[at]
+        path = _path(inputs, out, self.sizes)
+        if self._cost(inputs, out, path) >= self._written_cost(at):
+            return self._as_written(at, dict(zip(written, factors, strict=True)))
+        open_ = list(factors)
+        for pair in path:
+            one, two = (open_.pop(n) for n in sorted(pair, reverse=True))
+            rest = out.union(*(self.new.free[f] for f in open_))
+            summed = (self.new.free[one] | self.new.free[two]) & over - rest
+            open_.append(self.new.put("contract", frozenset(summed), two, one))
+        return open_[0]
+
+    def _contract(self, at: int) -> bool:
+        return self.dag.nodes[at].op == "contract"
+
+    def _inside(self, at: int) -> bool:
+        """Whether the node is an inner one of a longer product."""
+        readers = self.readers.get(at, [])
+        if at in self.wanted or len(readers) != 1 or not self._contract(readers[0]):
+            return False
+        return at in self._opened(readers[0])
+
+    def _opened(self, at: int) -> list[int]:
+        """Children of a product that belong to it: they and their summed edges are used nowhere else."""
+        found = []
+        one, two = self.dag.nodes[at].children
+        for child, other in ((one, two), (two, one)):
+            bound = self.dag.nodes[child].payload
+            alone = child not in self.wanted and len(self.readers[child]) == 1 and child != other
+            if alone and self._contract(child) and isinstance(bound, frozenset):
+                outside = self.dag.free[other] | frozenset(self._bound(at)) | self._bound_below(other)
+                if not bound & outside:
+                    found.append(child)
+        return found
+
+    def _bound(self, at: int) -> frozenset[str]:
+        payload = self.dag.nodes[at].payload
+        return payload if isinstance(payload, frozenset) else frozenset()
+
+    def _bound_below(self, at: int) -> frozenset[str]:
+        """Edges summed in the products below a node: two of one name cannot be in one product."""
+        found: set[str] = set()
+        stack = [at]
+        while stack:
+            here = stack.pop()
+            if self._contract(here):
+                found |= self._bound(here)
+                stack.extend(self.dag.nodes[here].children)
+        return frozenset(found)
+
+    def _flat(self, at: int) -> tuple[list[int], frozenset[str]]:
+        factors: list[int] = []
+        over: set[str] = set()
+        stack = [at]
+        while stack:
+            here = stack.pop()
+            over |= self._bound(here)
+            opened = self._opened(here)
+            for child in self.dag.nodes[here].children:
+                (stack if child in opened else factors).append(child)
+        return factors, frozenset(over)
+
+    def _volume(self, edges: frozenset[str]) -> int:
+        return math.prod(self.sizes.get(edge, 16) for edge in edges)
+
+    def _written_cost(self, at: int) -> int:
+        total = 0
+        stack = [at]
+        while stack:
+            here = stack.pop()
+            one, two = self.dag.nodes[here].children
+            total += self._volume(self.dag.free[one] | self.dag.free[two]) * (2 if self._bound(here) else 1)
+            stack.extend(self._opened(here))
+        return total
+
+    def _cost(self, inputs: list[frozenset[str]], out: frozenset[str], path: list[tuple[int, ...]]) -> int:
+        open_ = list(inputs)
+        total = 0
+        for pair in path:
+            one, two = (open_.pop(n) for n in sorted(pair, reverse=True))
+            left = (one | two) & out.union(*open_)
+            total += self._volume(one | two) * (1 if left == one | two else 2)
+            open_.append(left)
+        return total
+
+    def _as_written(self, at: int, moved: dict[int, int]) -> int:
+        inner = {at}
+        order = [at]
+        for here in order:
+            for child in self._opened(here):
+                inner.add(child)
+                order.append(child)
+        for here in sorted(inner):
+            node = self.dag.nodes[here]
+            moved[here] = self.new.put(
+                "contract", node.payload, *(moved[c] for c in node.children), free=self.dag.free[here]
+            )
+        return moved[at]
+
+
+def _path(
+    inputs: list[frozenset[str]], out: frozenset[str], sizes: Mapping[str, int]
+) -> list[tuple[int, ...]]:
+    from opt_einsum.paths import DynamicProgramming, greedy
+
+    names = {edge: sizes.get(edge, 16) for edge in sorted(frozenset().union(*inputs))}
+    find = DynamicProgramming("flops") if len(inputs) <= _EXACT else greedy
+    path = find([set(i) for i in inputs], set(out), names, None)
+    return [tuple(pair) for pair in path if len(pair) == 2]

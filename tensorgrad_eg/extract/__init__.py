@@ -1,0 +1,1 @@
+"""Extraction: prices, joint search, proofs, and programs."""
