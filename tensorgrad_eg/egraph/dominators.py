@@ -17,7 +17,8 @@ class Flow:
         >>> dag = Dag()
         >>> x = dag.put("variable", ("x", ("i",)))
         >>> y = dag.put("apply", "exp", x)
-        >>> Flow.of(dag, [x]).chain(dag.put("contract", frozenset("i"), y, y))
+        >>> square = dag.put("contract", frozenset("i"), y, y)
+        >>> Flow.of(dag, [x]).chain(square)
         [1, 0]
     """
 

@@ -86,7 +86,7 @@ def programs(
     `apart` is also a ruleset of its own, named by `alone`, so that it can be run by itself.
 
     Example:
-        >>> any("(delete (scale p (scale q a)))" in form for form in programs(rule_files()))
+        >>> any("(delete (contract m (number q) b))" in form for form in programs(rule_files()))
         True
         >>> "(ruleset only-once)" in programs(rule_files(), apart=frozenset({"normalise"}))
         True

@@ -102,8 +102,8 @@ def free_edges(node: ENode, children: list[frozenset[str]]) -> frozenset[str]:
     """The free edges of a node whose children have these.
 
     Example:
-        >>> sorted(free_edges(ENode("contract", frozenset("k"), (0, 1)), [frozenset("ik"),
-        frozenset("kj")]))
+        >>> node = ENode("contract", frozenset("k"), (0, 1))
+        >>> sorted(free_edges(node, [frozenset("ik"), frozenset("kj")]))
         ['i', 'j']
     """
     union = frozenset().union(*children)

@@ -41,8 +41,8 @@ def aliases(snapshot: Snapshot) -> dict[int, Alias]:
 
     Example:
         >>> x = [[ENode("variable", ("x", (edge,)))] for edge in "ij"]
-        >>> s = Snapshot({0: x[0], 1: x[1]}, {0: frozenset("i"), 1: frozenset("j")}, {}, {"i": "n", "j":
-        "n"})
+        >>> free = {0: frozenset("i"), 1: frozenset("j")}
+        >>> s = Snapshot({0: x[0], 1: x[1]}, free, {}, {"i": "n", "j": "n"})
         >>> aliases(s)
         {0: Alias(group=0, axes=('i',)), 1: Alias(group=0, axes=('j',))}
     """

@@ -26,7 +26,7 @@ def modes(
         >>> x, A = Variable("x", ["n"]), Variable("A", i="n", j="n")
         >>> quadratic = x.rename(n="i") @ A @ x.rename(n="j")
         >>> modes([Derivative(Derivative(quadratic, x), x)], {"n": 10})
-        {'forward over reverse': 4510, 'reverse over reverse': 8610}
+        {'forward over reverse': 4510, 'reverse over reverse': 4510}
     """
     found: dict[str, int] = {}
     for e in dict.fromkeys(map(_derivative, expressions)):

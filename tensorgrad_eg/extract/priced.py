@@ -81,8 +81,9 @@ def price(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] 
     Example:
         >>> from tensorgrad_eg.egraph.term import ENode
         >>> x = [ENode("variable", ("x", ("i",)))]
-        >>> s = Snapshot({0: x, 1: [ENode("apply", "exp", (0,))]}, {0: frozenset("i"), 1: frozenset("i")},
-        {"e": 1}, {"i": "n"})
+        >>> free = {0: frozenset("i"), 1: frozenset("i")}
+        >>> exp = [ENode("apply", "exp", (0,))]
+        >>> s = Snapshot({0: x, 1: exp}, free, {"e": 1}, {"i": "n"})
         >>> [round(float(p)) for p in price(s, {"n": 7}).price]
         [0, 7]
     """
