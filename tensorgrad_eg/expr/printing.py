@@ -63,6 +63,8 @@ class Text(NamedTuple):
 class Scope(NamedTuple):
     """How edges are called here: `names`, beside the names `taken` further out, and the named parts.
 
+    With `order`, brackets show in which order products are taken.
+
     >>> from tensorgrad_eg.expr.leaves import Variable
     >>> x = Variable("x", ["k"])
     >>> Scope({}, frozenset({"k"}), {}).bind(x.sum(), {"k"}).names
@@ -72,6 +74,7 @@ class Scope(NamedTuple):
     names: Mapping[str, str]
     taken: frozenset[str]
     parts: Mapping[Tensor, str]
+    order: bool = False
 
     def bind(self, node: Tensor, over: Iterable[str]) -> Scope:
         """Return the scope inside a sum, whose edges are called by names that nothing further out has."""
@@ -80,7 +83,7 @@ class Scope(NamedTuple):
         for edge in sorted(over):
             names[edge] = fresh(edge, taken)
             taken.add(names[edge])
-        return Scope(names, frozenset(taken), self.parts)
+        return self._replace(names=names, taken=frozenset(taken))
 
     def under(self, node: Rename) -> Scope:
         """Return the scope below a renaming."""
@@ -92,8 +95,10 @@ class Scope(NamedTuple):
         return _subscript(self.names[edge] for edge in edges)
 
 
-def blackboard(root: Tensor) -> str:
+def blackboard(root: Tensor, order: bool = False) -> str:
     """Return the expression in index notation; in a large one, parts that are used twice are named.
+
+    With `order`, brackets show in which order products are taken: to compute, a (b c) is not a b c.
 
     >>> from tensorgrad_eg.expr.leaves import Variable
     >>> x = Variable("x", ["i"])
@@ -106,13 +111,16 @@ def blackboard(root: Tensor) -> str:
             t3[i] = t2[i] t2[i] + 1
             t4[i] = t3[i] t3[i] + 1
             t5[i] = t4[i] t4[i] + 1
+    >>> a, b, c = (Variable(name, ["i"]) for name in "abc")
+    >>> print(blackboard(a * (b * c), order=True))
+    a[i] (b[i] c[i])
     """
     parts = _named_parts(root)
     lines = [
-        f"{name}{_subscript(node.edges)} = {_open(node, _scope(node, parts)).text}"
+        f"{name}{_subscript(node.edges)} = {_open(node, _scope(node, parts, order)).text}"
         for node, name in parts.items()
     ]
-    first = _open(root, _scope(root, parts)).text
+    first = _open(root, _scope(root, parts, order)).text
     return "\n".join([first, *(f"  {'where' if i == 0 else '     '} {line}" for i, line in enumerate(lines))])
 
 
@@ -126,8 +134,8 @@ def number_text(value: Fraction) -> str:
     return decimal if decimal and Fraction(decimal) == value else str(value)
 
 
-def _scope(node: Tensor, parts: Mapping[Tensor, str]) -> Scope:
-    return Scope({edge: edge for edge in node.edges}, frozenset(node.edges), parts)
+def _scope(node: Tensor, parts: Mapping[Tensor, str], order: bool) -> Scope:
+    return Scope({edge: edge for edge in node.edges}, frozenset(node.edges), parts, order)
 
 
 def _subscript(edges: Iterable[str]) -> str:
@@ -183,7 +191,7 @@ def _open(node: Tensor, scope: Scope) -> Text:
         case Add():
             return _sum([_write(term, scope) for term in _terms(node, scope.parts)])
         case Scale(factor, arg):
-            return _multiple(factor, _write(arg, scope))
+            return _multiple(factor, _factor(_write(arg, scope), scope))
         case Power(arg, exponent):
             return _power(_write(arg, scope), exponent)
         case Rename(arg):
@@ -200,7 +208,7 @@ def _open(node: Tensor, scope: Scope) -> Text:
             by = wrt.name + scope.subscript(new)
             return Text(f"∂{_write(arg, scope).bracketed(~Form.ATOM).text}/∂{by}", Form.PRODUCT)
         case Tangent(arg, wrt, direction):
-            along = _write(direction, _scope(direction, scope.parts)).text
+            along = _write(direction, _scope(direction, scope.parts, scope.order)).text
             above = _write(arg, scope).bracketed(~Form.ATOM).text
             return Text(f"∂{above}/∂{wrt.name} · ({along})", Form.PRODUCT)
     return _leaf(node, scope)
@@ -225,10 +233,15 @@ def _product(left: Tensor, right: Tensor, scope: Scope) -> Text:
     first = _write(left, scope)
     if isinstance(right, Power) and right.exponent < 0 and right not in scope.parts:
         return _quotient(first, _power(_write(right.arg, scope), -right.exponent))
-    head = first.bracketed(Form.SUM | Form.SIGMA | Form.QUOTIENT)
-    tail = _write(right, scope).bracketed(Form.SUM | Form.SIGNED)
+    head = _factor(first, scope).bracketed(Form.SUM | Form.SIGMA | Form.QUOTIENT)
+    tail = _factor(_write(right, scope), scope).bracketed(Form.SUM | Form.SIGNED)
     form = Form.PRODUCT | (head.form & Form.SIGNED) | (tail.form & (Form.SIGMA | Form.QUOTIENT))
     return Text(f"{head.text} {tail.text}", form)
+
+
+def _factor(text: Text, scope: Scope) -> Text:
+    """Put a product in brackets where the order of products is to be seen; a sum shows it by its sign."""
+    return text.bracketed(Form.PRODUCT) if scope.order and Form.SIGMA not in text.form else text
 
 
 def _quotient(above: Text, below: Text) -> Text:
