@@ -1,0 +1,1 @@
+"""Generators: the losses and networks of the benchmarks as expressions, with data."""
