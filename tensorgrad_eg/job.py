@@ -1,10 +1,10 @@
 """What the command line is asked for: read from its arguments, answered as text or as data.
 
->>> job = Job.read(["sum((A[i,k] x[k])^2)"], ["x"], ["i=3,k=4"])
+>>> job = Job.read(["sum(x[k]^2)"], ["x"], ["k=4"])
 >>> list(job.results), job.sizes
-(['dx'], {'i': 3, 'k': 4})
+(['dx'], {'k': 4})
 >>> print(job.result().text)
-dx[k] = 2 x[k] Σ_i A[i,k]^2
+dx[k] = 2 x[k]
 """
 
 from __future__ import annotations

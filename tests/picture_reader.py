@@ -98,8 +98,8 @@ class Reader:
             thing = self.things[key]
             if isinstance(thing, Node):
                 sign, _, number = thing.label.partition(" ")
-                factor = Fraction(number or 1) * (-1 if sign == "-" else 1)
-                if sign not in "+-":
+                factor = Fraction(number or 1) * (-1 if sign == "−" else 1)
+                if sign not in "+−":
                     factor = Fraction(sign)
             else:
                 total = total + float(factor) * self.inside(key, names)

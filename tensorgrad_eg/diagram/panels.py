@@ -39,10 +39,10 @@ def sign(factor: Fraction, first: bool) -> str:
     """What stands before a term of a sum.
 
     >>> sign(Fraction(1), True), sign(Fraction(1), False), sign(Fraction(-1, 2), False)
-    ('', '+', '- 1/2')
+    ('', '+', '− 1/2')
     """
     number = "" if abs(factor) == 1 else str(abs(factor))
-    mark = "-" if factor < 0 else "" if first else "+"
+    mark = "−" if factor < 0 else "" if first else "+"
     return f"{mark} {number}".strip()
 
 
