@@ -100,6 +100,8 @@ class Differentiation:
     # -- reverse mode
     def _gradient(self, request: Request, leaves: list[int]) -> None:
         root = self._root(request.of, leaves)
+        for leaf in leaves:
+            self._landing(leaf, request.axes)
         reads = " ".join(f"t{at}" for at in leaves)
         term = (
             f"(gradient {quote(root)} {axes(request.axes)} (multiset-of {reads}))"
@@ -107,6 +109,18 @@ class Differentiation:
             else "(number $0)"
         )
         self.terms.append((request.name, term, tuple(leaves)))
+
+    def _landing(self, leaf: int, wanted: tuple[str, ...]) -> None:
+        """States whether the axes of a leaf can be renamed one by one: not where a new name is one still in use."""
+        payload = self.dag.nodes[leaf].payload
+        own = tuple(payload[1]) if isinstance(payload, tuple) else ()
+        distinct = len(set(own)) == len(own)
+        taken = {new for old, new in zip(own, wanted, strict=True) if old != new or not distinct}
+        if not taken & set(own):
+            self._state(f"(lands {axes(own)} {axes(wanted)})")
+            return
+        names = tuple(self.labels.fresh(edge) for edge in wanted)
+        self._state(f"(aside {axes(own)} {axes(wanted)} {axes(names)}) (lands {axes(own)} {axes(names)})")
 
     def _root(self, of: int, leaves: list[int]) -> str:
         if of not in self._reverse:
