@@ -25,3 +25,4 @@ from tensorgrad_eg.expr import parse as parse
 from tensorgrad_eg.expr import vjp as vjp
 from tensorgrad_eg.plan.plan import Plan as Plan
 from tensorgrad_eg.plan.store import load as load
+from tensorgrad_eg.plan.structured import Structured as Structured

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from tensorgrad_eg.extract.baseline import modes
 from tensorgrad_eg.extract.extract import Extracted, Searched, search, timed
 from tensorgrad_eg.extract.extract import extract as extract_best
 from tensorgrad_eg.extract.lower import lower
+from tensorgrad_eg.extract.pieces import Pieces, pieces
 from tensorgrad_eg.plan.plan import Baseline, Plan
 from tensorgrad_eg.plan.program import Input
+from tensorgrad_eg.plan.structured import StructuredPlan, settled
 from tensorgrad_eg.progress import shown
 
 Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
@@ -41,6 +43,7 @@ class Problem:
     seed: int
     exact: float | None = None
     files: tuple[Path, ...] | None = None
+    pieces: Pieces | None = None
     _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict)
 
     def extracted(
@@ -49,7 +52,7 @@ class Problem:
         """The cheapest program in the e-graph for these sizes, found once."""
         key = tuple(sorted(sizes.items()))
         if key not in self._extracted:
-            roots = list(self.derived.dag.roots)
+            roots = list(self.searched.dag.roots)
             self._extracted[key] = extract_best(
                 self.searched, roots, dict(sizes), self.seed, exact=self.exact, progress=progress
             )
@@ -60,23 +63,25 @@ class Problem:
         started = time.monotonic()
         numbers = dict(sizes)
         best = self.extracted(numbers, progress)
-        outputs = [
-            (f"out{n}", tuple(label for _, label in encoded.labels), e.edges)
-            for n, (e, encoded) in enumerate(zip(self.expressions, self.derived.outputs, strict=True))
-        ]
         given = [
             Input(v.name, v.edges, tuple(v.shape.values())) for v in variables(self.expressions).values()
         ]
-        program = lower(best.priced, best.solution, given, outputs, numbers)
+        program = lower(best.priced, best.solution, given, self._outputs(), numbers)
         timed(self.report, "extract", started)
-        return Plan(
-            program,
-            self.structure,
-            lambda: self.baseline(numbers),
-            self.report,
-            self,
-            best.certificate,
-        )
+        about = (self.structure, lambda: self.baseline(numbers), self.report, self, best.certificate)
+        if self.pieces is None:
+            return Plan(program, *about)
+        program, forms = settled(program, self.pieces.forms(self.derived, self.expressions, numbers))
+        return StructuredPlan(program, *about, forms=forms)
+
+    def _outputs(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+        """The roots to be planned, their labels in the wanted order, and the user's names of these."""
+        if self.pieces is not None:
+            return self.pieces.roots(self.derived)
+        return [
+            (f"out{n}", tuple(label for _, label in encoded.labels), e.edges)
+            for n, (e, encoded) in enumerate(zip(self.expressions, self.derived.outputs, strict=True))
+        ]
 
     def baseline(self, sizes: Mapping[str, int]) -> Baseline:
         """What automatic differentiation pays: the program the search started from, or the cheapest mode."""
@@ -110,6 +115,7 @@ def optimize(
     extract: str = "greedy",
     effort: float = 1.0,
     seed: int = 0,
+    structured: bool = False,
 ) -> Plan:
     """The cheapest program found for one tensor, or for a list or a dict of them together.
 
@@ -118,6 +124,9 @@ def optimize(
     solver (the extra `exact`) takes as long again to prove the plan optimal in its e-graph, or to bound
     what is left: see `plan.certificate`. `effort` scales how far the search goes: 2 looks at about twice as
     many terms, 0 takes the program that differentiation gives.
+
+    With `structured=True` results are `Structured` objects: sums of products of small tensors and deltas,
+    multiplied out by `.dense()` only, so that no identity and no outer product is ever made.
 
     Raises:
         MissingSizeError: if a size symbol has no number.
@@ -141,10 +150,12 @@ def optimize(
     derived = derive(expressions, numbers, report, files)
     started = timed(report, "differentiate", started)
     with shown() as progress:
-        searched = search(derived, numbers, Budget.of(effort, seconds), report, files, progress.round)
+        parts = pieces(derived) if structured else None
+        start = derived if parts is None else replace(derived, dag=parts.dag)
+        searched = search(start, numbers, Budget.of(effort, seconds), report, files, progress.round)
         timed(report, "search", started)
         exact = seconds if extract == "exact" else None
-        problem = Problem(expressions, structure, derived, searched, report, seed, exact, files)
+        problem = Problem(expressions, structure, derived, searched, report, seed, exact, files, parts)
         return problem.plan(numbers, progress.cost)
 
 

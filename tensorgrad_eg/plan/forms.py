@@ -1,6 +1,7 @@
 """Forms: a tensor as a sum of products of named tensors and deltas, and the program that multiplies it out.
 
->>> form = Form(("i", "a", "j", "b"), (3, 2, 3, 2), (Term(Fraction(2), (("i", "j"),), (Factor("T", ("a", "b")),)),))
+>>> term = Term(Fraction(2), (("i", "j"),), (Factor("T", ("a", "b")),))
+>>> form = Form(("i", "a", "j", "b"), (3, 2, 3, 2), (term,))
 >>> print(form)
 2 δ[i,j] T[a,b]
 >>> form.entries, form.size
@@ -36,7 +37,7 @@ class Factor:
 
 @dataclass(frozen=True)
 class Term:
-    """A coefficient times deltas (pairs of edges) times factors; constant along every edge that none of them has.
+    """A coefficient times deltas (pairs of edges) times factors; constant along edges that none of them has.
 
     >>> print(Term(Fraction(-1, 2), (), (Factor("u", ("i",)), Factor("v", ("j",)))))
     -0.5 u[i] v[j]
@@ -104,9 +105,9 @@ class Form:
     def factors(self) -> dict[str, Factor]:
         """Every named tensor once, by name, as it is read first.
 
-        >>> x = Factor("x", ("i",))
-        >>> list(Form(("i", "j"), (3, 3), (Term(Fraction(1), (), (x, Factor("x", ("j",)))),)).factors.values())
-        [Factor(name='x', edges=('i',))]
+        >>> square = Term(Fraction(1), (), (Factor("x", ("i",)), Factor("x", ("j",))))
+        >>> Form(("i", "j"), (3, 3), (square,)).factors
+        {'x': Factor(name='x', edges=('i',))}
         """
         found: dict[str, Factor] = {}
         for term in self.terms:
@@ -118,7 +119,8 @@ class Form:
     def entries(self) -> int:
         """How many entries the named tensors have together.
 
-        >>> Form(("i", "j"), (3, 4), (Term(Fraction(1), (), (Factor("u", ("i",)), Factor("v", ("j",)))),)).entries
+        >>> outer = Term(Fraction(1), (), (Factor("u", ("i",)), Factor("v", ("j",))))
+        >>> Form(("i", "j"), (3, 4), (outer,)).entries
         7
         """
         return sum(prod(self.sizes[edge] for edge in factor.edges) for factor in self.factors.values())
@@ -137,11 +139,11 @@ class Form:
 
 
 def assembly(forms: Sequence[Form]) -> Program:
-    """The program that multiplies forms out: its inputs are their named tensors, its outputs the full tensors.
+    """The program that multiplies forms out: from their named tensors to the full tensors.
 
     >>> form = Form(("i", "j"), (3, 3), (Term(Fraction(2), (("i", "j"),), (Factor("d", ("i",)),)),))
     >>> [step.kind for step in assembly([form]).steps]
-    ['scale', 'delta', 'contract']
+    ['delta', 'scale', 'contract']
     """
     work = _Assembly()
     outputs = [work.output(form) for form in forms]
@@ -149,7 +151,7 @@ def assembly(forms: Sequence[Form]) -> Program:
 
 
 class _Assembly:
-    """The steps so far. A label is an edge, with primes where forms have edges of one name and different sizes."""
+    """The steps so far. A label is an edge, with primes where edges of one name have different sizes."""
 
     def __init__(self) -> None:
         self.inputs: dict[str, Input] = {}
@@ -177,7 +179,7 @@ class _Assembly:
         if len(factors) == 1 and not term.deltas and not alone:
             return replace(factors[0], factor=number)
         factors.sort(key=lambda f: prod(self.sizes[edge] for edge in f.edges))
-        # The smallest tensor takes the coefficient, and a delta stands outermost: it puts what is there on its diagonal.
+        # The smallest tensor takes the coefficient; deltas stand outermost and put it on their diagonals.
         parts = [*factors, *(self.delta(labels[i], labels[j]) for i, j in reversed(term.deltas))]
         if not parts:
             return self.step("constant", value=float(number))

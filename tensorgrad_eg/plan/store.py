@@ -20,8 +20,10 @@ from typing import Any, TypeVar, cast
 
 from tensorgrad_eg.errors import TensorgradError
 from tensorgrad_eg.expr.pointwise import POINTWISE
+from tensorgrad_eg.plan.forms import Factor, Form, Term, assembly
 from tensorgrad_eg.plan.plan import Baseline, Plan
 from tensorgrad_eg.plan.program import Input, Operand, Output, Program, ProgramError, Step, Structure
+from tensorgrad_eg.plan.structured import StructuredPlan
 
 FORMAT, VERSION = "tensorgrad_eg plan", 1
 T = TypeVar("T")
@@ -90,7 +92,23 @@ def to_json(plan: Plan) -> str:
             {"reads": _operand_data(o.operand), "edges": o.edges, "names": o.names} for o in program.outputs
         ],
     }
+    if isinstance(plan, StructuredPlan):
+        data["forms"] = [_form_data(form) for form in plan.forms]
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def _form_data(form: Form) -> dict[str, Any]:
+    terms = [
+        {
+            "coefficient": str(term.coefficient) if isinstance(term.coefficient, Fraction) else None,
+            "value": None if isinstance(term.coefficient, Fraction) else repr(term.coefficient),
+            "deltas": term.deltas,
+            "factors": [{"name": factor.name, "edges": factor.edges} for factor in term.factors],
+        }
+        for term in form.terms
+    ]
+    kept = [{key: value for key, value in term.items() if value is not None} for term in terms]
+    return {"edges": form.edges, "shape": form.shape, "terms": kept}
 
 
 def _operand_data(operand: Operand) -> dict[str, Any]:
@@ -148,20 +166,42 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         structure = _names(data, "structure")
     elif structure not in ("tensor", "list"):
         raise PlanFileError(f"this plan is damaged: its structure is {structure!r}.")
-    count = (
-        1
-        if structure == "tensor"
-        else len(structure)
-        if isinstance(structure, tuple)
-        else len(program.outputs)
-    )
-    if count != len(program.outputs):
-        raise PlanFileError(f"this plan is damaged: it has {len(program.outputs)} results, not {count}.")
+    forms = [_form(item) for item in _objects(data, "forms")] if "forms" in data else None
+    found = len(program.outputs if forms is None else forms)
+    count = 1 if structure == "tensor" else len(structure) if isinstance(structure, tuple) else found
+    if count != found:
+        raise PlanFileError(f"this plan is damaged: it has {found} results, not {count}.")
     baseline = _field(data, "baseline", dict)
     total, modes = _field(baseline, "flops", int), _sizes(baseline, "modes", least=0)
-    return Plan(
-        program, cast(Structure, structure), Baseline(total, modes), data.get("report"), arranged=True
-    )
+    about = (program, cast(Structure, structure), Baseline(total, modes), data.get("report"))
+    if forms is None:
+        return Plan(*about, arranged=True)
+    plan = StructuredPlan(*about, arranged=True, forms=forms)
+    assembly(plan.forms).validate()
+    for name in sorted({name for form in forms for name in form.factors} - set(plan.names)):
+        raise PlanFileError(f"this plan is damaged: a term has the factor {name!r}, which is not computed.")
+    return plan
+
+
+def _form(item: Any) -> Form:
+    edges, sizes = _names(item, "edges"), _field(item, "shape", list)
+    if len(sizes) != len(edges) or not all(_is_size(size) for size in sizes):
+        raise PlanFileError(f"this plan is damaged: {sizes} are no sizes of the edges {edges}.")
+    form = Form(edges, tuple(sizes), tuple(_term(term) for term in _objects(item, "terms")))
+    used = {edge for term in form.terms for pair in term.deltas for edge in pair}
+    used |= {edge for term in form.terms for factor in term.factors for edge in factor.edges}
+    if len(set(edges)) < len(edges) or not used <= set(edges):
+        raise PlanFileError(f"this plan is damaged: a term has other edges than {edges}.")
+    return form
+
+
+def _term(item: Any) -> Term:
+    coefficient = _fraction(item, "coefficient") if "coefficient" in item else _float(item)
+    factors = tuple(Factor(_field(f, "name", str), _names(f, "edges")) for f in _objects(item, "factors"))
+    deltas = [_names({"deltas": pair}, "deltas") for pair in _field(item, "deltas", list)]
+    if not all(len(pair) == 2 for pair in deltas):
+        raise PlanFileError(f"this plan is damaged: {deltas} are no pairs of edges.")
+    return Term(cast(Fraction | float, coefficient), tuple((i, j) for i, j in deltas), factors)
 
 
 def _input(item: Any) -> Input:

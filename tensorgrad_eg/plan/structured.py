@@ -1,4 +1,4 @@
-"""Structured results: a plan whose results are sums of products of small tensors and deltas, never multiplied out.
+"""Structured results: sums of products of small tensors and deltas, never multiplied out.
 
 >>> import numpy as np
 >>> import tensorgrad_eg as tg
@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -58,7 +58,7 @@ class Structured:
 
     @property
     def terms(self) -> tuple[Term, ...]:
-        """The terms: `coefficient`, `deltas` (pairs of edges) and `factors` (each a `name` and its `edges`)."""
+        """The terms: `coefficient`, `deltas` (pairs of edges) and `factors` (a `name` and its `edges`)."""
         return self.form.terms
 
     def dense(self) -> Any:
@@ -99,7 +99,7 @@ def assembler(form: Form) -> Plan:
 
 
 class StructuredPlan(Plan):
-    """A plan for the pieces of structured results. Calling it gives `Structured` objects, in the structure asked for.
+    """A plan for the pieces of structured results. Calling it gives `Structured` objects.
 
     Its outputs, its cost and its table are those of the pieces; `forms` says how results are made of them.
     """
@@ -116,13 +116,13 @@ class StructuredPlan(Plan):
         forms: Sequence[Form],
         arranged: bool = False,
     ) -> None:
-        """Take a program for the pieces; factors name outputs by their place, `"0"`, `"1"`, …, or (`arranged`) by name."""
+        """Take a program for the pieces. Factors name them by place, `"0"`, `"1"`; if `arranged`, by name."""
         super().__init__(program, structure, baseline, report, source, certificate, arranged=arranged)
         names = {} if arranged else {str(n): name for n, name in enumerate(self.names)}
         self.forms = tuple(form.renamed(names) for form in forms)
 
-    @cached_property
-    def names(self) -> list[str]:  # type: ignore[override]
+    @property
+    def names(self) -> list[str]:
         """What each piece is called: the step or the variable that it is."""
         found: list[str] = []
         for out in self.outputs:
@@ -139,30 +139,41 @@ class StructuredPlan(Plan):
         """What each result is called: the keys of a dict, or numbers."""
         if isinstance(self.structure, tuple):
             return list(self.structure)
-        return ["result"] if self.structure == "tensor" else [f"result{n}" for n in range(1, len(self.forms) + 1)]
+        return (
+            ["result"]
+            if self.structure == "tensor"
+            else [f"result{n}" for n in range(1, len(self.forms) + 1)]
+        )
 
     def __call__(self, /, **arrays: Any) -> Any:
         """Run the plan on arrays given by variable name."""
-        backend, bound = self._signature.bind(arrays)
-        like = next(iter(bound.values()), None)
-        found = self.function(backend)(*(bound[name] for name in self._signature.read)) if self.outputs else []
-        tensors = dict(zip(self.names, found, strict=True))
-        results = [Structured(form, {name: tensors[name] for name in form.factors}, like) for form in self.forms]
+        tensors = dict(zip(self.names, super().__call__(**arrays), strict=True))
+        like = None if tensors else next(iter(self._signature.bind(arrays)[1].values()), None)
+        results = [
+            Structured(form, {name: tensors[name] for name in form.factors}, like) for form in self.forms
+        ]
         if self.structure == "tensor":
             return results[0]
-        return dict(zip(self.structure, results, strict=True)) if isinstance(self.structure, tuple) else results
+        return (
+            dict(zip(self.structure, results, strict=True)) if isinstance(self.structure, tuple) else results
+        )
 
     def code(self, backend: str = "torch") -> str:
         """Source of two functions: `plan` returns the pieces, `dense` makes the full results of them."""
         source = str(import_module("tensorgrad_eg.emit").emit(self.program, backend, "list"))
-        imports, _, body = Plan(assembly(self.forms), self.structure, 0).code(backend).partition("\n\n\ndef plan(")
+        imports, _, body = (
+            Plan(assembly(self.forms), self.structure, 0).code(backend).partition("\n\n\ndef plan(")
+        )
         missing = [line for line in imports.splitlines() if line not in source.splitlines()]
-        return "\n".join([*missing, f"{source}\n", *self._comments(), f"def dense({body}"])
+        return "\n".join([*missing, source, *self._comments(), f"def dense({body}"])
 
     def _comments(self) -> list[str]:
-        formulas = [f"# {text}" for text in self._formulas()]
+        plain = import_module("tensorgrad_eg.emit.identifiers").plain
+        formulas = [f"# {plain(text)}" for text in self._formulas()]
         pieces = ", ".join(self.names)
-        returned = f"plan returns [{pieces}], and dense(*plan(...)) is" if pieces else "nothing is left to compute:"
+        returned = (
+            f"plan returns [{pieces}], and dense(*plan(...)) is" if pieces else "nothing is left to compute:"
+        )
         return ["", f"# {returned}", *formulas]
 
     def _formulas(self) -> list[str]:
@@ -176,8 +187,7 @@ class StructuredPlan(Plan):
 
 
 def settled(program: Program, forms: Sequence[Form]) -> tuple[Program, list[Form]]:
-    """Pieces in the order of axes in which they are computed, without axes they do not depend on; numbers become
-    coefficients.
+    """Pieces with their axes as they are computed, less those they do not depend on; numbers as coefficients.
 
     >>> from tensorgrad_eg.plan.forms import Factor
     >>> from tensorgrad_eg.plan.program import Operand, Step

@@ -1,0 +1,266 @@
+"""Structured results: outputs as sums of products of pieces, and a program whose roots are the pieces.
+
+The pieces of all outputs are planned together, so that what they share is computed once; pieces that differ
+by the names of their edges are one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from tensorgrad_eg.egraph.derive import Derived
+from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.egraph.term import Dag, ENode
+from tensorgrad_eg.expr import POINTWISE, Tensor
+from tensorgrad_eg.extract.alias import Alias, aliases
+from tensorgrad_eg.extract.peel import Pair, Peeler, Product
+from tensorgrad_eg.plan.forms import Factor, Form, Term
+
+_ARITHMETIC = ("number", "constant", "extent", "scale", "power", "add", "contract", "apply")
+
+
+@dataclass(frozen=True)
+class Summand:
+    """One term of an output: its factors are roots with labels, its `constants` nodes that sizes decide."""
+
+    coefficient: Fraction
+    constants: tuple[int, ...]
+    deltas: tuple[Pair, ...]
+    factors: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass
+class Pieces:
+    """The terms of every output, a program with a root for every piece, the labels of each piece's axes."""
+
+    dag: Dag
+    outputs: list[list[Summand]]
+    axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def roots(self, derived: Derived) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+        """Every piece: its root, the labels of its axes, and the user's names of these."""
+        names = {label: edge for out in reversed(derived.outputs) for edge, label in out.labels}
+        return [(root, axes, tuple(names[label] for label in axes)) for root, axes in self.axes.items()]
+
+    def forms(self, derived: Derived, wanted: Sequence[Tensor], sizes: Mapping[str, int]) -> list[Form]:
+        """How each output is made of pieces, which are named by their place."""
+        places = {root: str(n) for n, root in enumerate(self.axes)}
+        found = []
+        for e, encoded, summands in zip(wanted, derived.outputs, self.outputs, strict=True):
+            names = {label: edge for edge, label in encoded.labels}
+            terms = []
+            for summand in summands:
+                deltas = tuple((names[i], names[j]) for i, j in summand.deltas)
+                factors = [
+                    Factor(places[root], tuple(names[a] for a in axes)) for root, axes in summand.factors
+                ]
+                terms.append(Term(self.coefficient(summand, sizes), deltas, tuple(factors)))
+            shape = tuple(size if isinstance(size, int) else sizes[size] for size in e.shape.values())
+            found.append(Form(e.edges, shape, tuple(terms)))
+        return found
+
+    def coefficient(self, summand: Summand, sizes: Mapping[str, int]) -> Fraction | float:
+        """The coefficient of a term, exact where it is rational."""
+        result: Fraction | float = summand.coefficient
+        for at in summand.constants:
+            result *= constant(self.dag, at, sizes)
+        return result
+
+
+def pieces(derived: Derived) -> Pieces:
+    """Takes the outputs of a normal-form program apart.
+
+    Example:
+        >>> from tensorgrad_eg.egraph.derive import derive
+        >>> from tensorgrad_eg.expr import Variable, hessian
+        >>> A, x = Variable("A", ["i", "k"]), Variable("x", ["i", "k"])
+        >>> found = pieces(derive([hessian((A * x * x).sum(), x)], {}))
+        >>> found.outputs[0][0].deltas, found.outputs[0][0].factors
+        ((('i', 'i_'), ('k', 'k_')), (('piece0', ('i', 'k')),))
+    """
+    work = _Work(derived)
+    outputs = [
+        work.terms(f"out{n}", [label for _, label in out.labels]) for n, out in enumerate(derived.outputs)
+    ]
+    return work.finished(outputs)
+
+
+class _Work:
+    def __init__(self, derived: Derived) -> None:
+        """Copies the program: products and sums are added to it."""
+        self.symbols = derived.symbols
+        self.dag = Dag()
+        for node, free in zip(derived.dag.nodes, derived.dag.free, strict=True):
+            self.dag.put(node.op, node.payload, *node.children, free=free)
+        self.roots = derived.dag.roots
+        self.peeler = Peeler(self.dag, derived.symbols)
+
+    def terms(self, root: str, order: Sequence[str]) -> list[tuple[Product, tuple[int, ...]]]:
+        """The terms of an output, each with the constants among its factors."""
+        found = []
+        for product in self.peeler.products(self.roots[root]):
+            named, _ = self.peeler.identified(product, order=order)
+            fixed = tuple(f for f in named.factors if is_constant(self.dag, f))
+            found.append(
+                (
+                    self._merged(replace(named, factors=tuple(f for f in named.factors if f not in fixed))),
+                    fixed,
+                )
+            )
+        return found
+
+    def _merged(self, product: Product) -> Product:
+        """Factors whose edges another one has are multiplied into it, into the smallest if there are many."""
+        free = self.dag.free
+        hosts: list[int] = []
+        for factor in sorted(product.factors, key=lambda f: (-len(free[f]), f)):
+            wider = [n for n, host in enumerate(hosts) if free[factor] <= free[host]]
+            if wider:
+                place = min(wider, key=lambda n: (len(free[hosts[n]]), n))
+                hosts[place] = self.dag.put("contract", frozenset(), hosts[place], factor)
+            else:
+                hosts.append(factor)
+        return replace(product, factors=tuple(hosts))
+
+    def finished(self, outputs: list[list[tuple[Product, tuple[int, ...]]]]) -> Pieces:
+        """Like terms become one; equal factors become one piece."""
+        known = self._aliases(f for out in outputs for p, _ in out for f in p.factors)
+        joined = [self._joined(out, known) for out in outputs]
+        known = self._aliases(f for out in joined for p, _ in out for f in p.factors)
+        result = Pieces(Dag(), [])
+        moved = self._moved(
+            result.dag, [at for out in joined for p, fixed in out for at in (*p.factors, *fixed)]
+        )
+        names: dict[int, str] = {}
+        for out in joined:
+            summands = []
+            for p, fixed in out:
+                factors = []
+                for f in p.factors:
+                    alias = known[f]
+                    if alias.group not in names:
+                        name = names[alias.group] = f"piece{len(names)}"
+                        result.axes[name], result.dag.roots[name] = alias.axes, moved[f]
+                    factors.append((names[alias.group], alias.axes))
+                summands.append(
+                    Summand(p.coefficient, tuple(moved[c] for c in fixed), p.deltas, tuple(factors))
+                )
+            result.outputs.append(summands)
+        return result
+
+    def _moved(self, dag: Dag, wanted: Iterable[int]) -> dict[int, int]:
+        """Copies nodes, and what they read, to another program."""
+        moved: dict[int, int] = {}
+        for at in self.dag.reachable(wanted):
+            node = self.dag.nodes[at]
+            moved[at] = dag.put(
+                node.op, node.payload, *(moved[c] for c in node.children), free=self.dag.free[at]
+            )
+        return moved
+
+    def _aliases(self, wanted: Iterable[int]) -> dict[int, Alias]:
+        reached = self.dag.reachable(wanted)
+        nodes = {at: [self.dag.nodes[at]] for at in reached}
+        return aliases(Snapshot(nodes, {at: self.dag.free[at] for at in reached}, {}, dict(self.symbols)))
+
+    def _joined(
+        self, terms: Sequence[tuple[Product, tuple[int, ...]]], known: Mapping[int, Alias]
+    ) -> list[tuple[Product, tuple[int, ...]]]:
+        """Terms that differ by a coefficient, or by one factor with the same edges, added up."""
+        same: dict[Hashable, tuple[Product, tuple[int, ...]]] = {}
+        for p, fixed in terms:
+            key = (p.deltas, fixed, _counted(known[f] for f in p.factors))
+            q = same[key][0] if key in same else replace(p, coefficient=Fraction(0))
+            same[key] = (replace(q, coefficient=q.coefficient + p.coefficient), fixed)
+        left = [(p, fixed) for p, fixed in same.values() if p.coefficient]
+        result: list[tuple[Product, tuple[int, ...]]] = []
+        for p, fixed in left:
+            for n, (q, other) in enumerate(result):
+                if p.deltas == q.deltas and fixed == other and (sum_ := self._added(q, p, known)):
+                    result[n] = (sum_, fixed)
+                    break
+            else:
+                result.append((p, fixed))
+        return result
+
+    def _added(self, one: Product, two: Product, known: Mapping[int, Alias]) -> Product | None:
+        """Two products as one: with all factors but one in common, or a tensor and a product of its edges."""
+        for tensor, other in ((one, two), (two, one)):
+            if len(tensor.factors) == 1 and self.peeler.edges(other) <= self.dag.free[tensor.factors[0]]:
+                terms = [self.peeler.node(replace(p, deltas=())) for p in (tensor, other)]
+                return replace(one, coefficient=Fraction(1), factors=(self.dag.put("add", None, *terms),))
+        mine, theirs = list(one.factors), list(two.factors)
+        for f in one.factors:
+            twin = next(
+                (g for g in theirs if g == f or (f in known and g in known and known[f] == known[g])), None
+            )
+            if twin is not None:
+                mine.remove(f)
+                theirs.remove(twin)
+        if len(mine) != 1 or len(theirs) != 1 or self.dag.free[mine[0]] != self.dag.free[theirs[0]]:
+            return None
+        multiple = self.peeler.scaled(theirs[0], two.coefficient / one.coefficient)
+        added = self.dag.put("add", None, mine[0], multiple)
+        return replace(one, factors=tuple(added if f == mine[0] else f for f in one.factors))
+
+
+def _counted(items: Iterable[Hashable]) -> frozenset[tuple[Hashable, int]]:
+    """The items, whatever their order, with how often each occurs."""
+    return frozenset(Counter(items).items())
+
+
+def is_constant(dag: Dag, at: int) -> bool:
+    """Whether a node is a number that follows from the sizes alone.
+
+    Example:
+        >>> dag = Dag()
+        >>> is_constant(dag, dag.put("extent", "n")), is_constant(dag, dag.put("variable", ("x", ())))
+        (True, False)
+    """
+    nodes = [(dag.nodes[n], dag.free[n]) for n in dag.reachable([at])]
+    return all(
+        not free and node.op in _ARITHMETIC and not (node.op == "contract" and node.payload)
+        for node, free in nodes
+    )
+
+
+def constant(dag: Dag, at: int, sizes: Mapping[str, int]) -> Fraction | float:
+    """The value of such a node: a fraction as long as it is one.
+
+    Example:
+        >>> dag = Dag()
+        >>> constant(dag, dag.put("power", Fraction(-1), dag.put("extent", "n")), {"n": 4})
+        Fraction(1, 4)
+    """
+    values: dict[int, Fraction | float] = {}
+    for n in dag.reachable([at]):
+        values[n] = _value(dag.nodes[n], [values[c] for c in dag.nodes[n].children], sizes)
+    return values[at]
+
+
+def _value(node: ENode, parts: Sequence[Fraction | float], sizes: Mapping[str, int]) -> Fraction | float:
+    payload: Any = node.payload
+    match node.op:
+        case "number":
+            return Fraction(payload)
+        case "constant":
+            return math.pi
+        case "extent":
+            return Fraction(sizes[payload])
+        case "power" if payload.denominator == 1 and parts[0]:
+            return parts[0] ** int(payload)
+        case "power":
+            return float(np.float64(parts[0]) ** float(payload))
+        case "apply":
+            return float(POINTWISE[payload].evaluate(np.float64(parts[0])))
+        case "add":
+            return sum(parts, start=Fraction(0))
+        case _:
+            return math.prod(parts, start=payload if node.op == "scale" else Fraction(1))
