@@ -241,7 +241,7 @@ def _product(left: Tensor, right: Tensor, scope: Scope) -> Text:
 
 def _factor(text: Text, scope: Scope) -> Text:
     """Put a product in brackets where the order of products is to be seen; a sum shows it by its sign."""
-    return text.bracketed(Form.PRODUCT) if scope.order and Form.SIGMA not in text.form else text
+    return text.bracketed(Form.PRODUCT) if scope.order and not text.text.startswith("Σ") else text
 
 
 def _quotient(above: Text, below: Text) -> Text:
