@@ -17,7 +17,7 @@ from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
 
 #: The rulesets that bring a program to its normal form.
-NORMAL = frozenset({"analysis", "recognise", "normalise", "substitute"})
+NORMAL = frozenset({"analysis", "recognise", "normalise", "substitute", "descend"})
 _DERIVE = NORMAL | {"differentiate"}
 
 
@@ -178,7 +178,7 @@ def tidied(derived: Derived, files: tuple[Path, ...] | None = None) -> Derived:
     """
     engine = Engine(files, NORMAL | {"hoist"}, directed=DIRECTED | {"hoist"})
     engine.load(derived.dag, derived.symbols)
-    engine.normalise("hoist")
+    engine.normalise("hoist", descend=True)
     snapshot = engine.snapshot(list(derived.dag.roots))
     return replace(
         derived, dag=dag_of(snapshot, smallest(snapshot), snapshot.roots), symbols=snapshot.symbols

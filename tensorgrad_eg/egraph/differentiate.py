@@ -77,6 +77,11 @@ class Differentiation:
     _asked: set[tuple[str, int]] = field(default_factory=set)
     _reverse: dict[int, tuple[str, set[int]]] = field(default_factory=dict)
 
+    @property
+    def tips(self) -> bool:
+        """Whether some derivative brings new edges along: then there are deltas."""
+        return self._names > 0
+
     def size(self, edge: str) -> int:
         """The size of an edge as far as it is known (a guess guides as well as any)."""
         symbol = self.labels.symbols.get(edge, edge)
@@ -111,7 +116,7 @@ class Differentiation:
         self.terms.append((request.name, term, tuple(leaves)))
 
     def _landing(self, leaf: int, wanted: tuple[str, ...]) -> None:
-        """States whether the axes of a leaf can be renamed one by one: not where a new name is one still in use."""
+        """States whether the axes of a leaf can be renamed one by one: no new name is one still in use."""
         payload = self.dag.nodes[leaf].payload
         own = tuple(payload[1]) if isinstance(payload, tuple) else ()
         distinct = len(set(own)) == len(own)
@@ -156,7 +161,7 @@ class Differentiation:
         return f"{kind}{self._names}"
 
     def _directional(self, request: Request, leaves: list[int]) -> None:
-        name = self._new("along")
+        name = f"along{request.name}"
         self._state(f"(set (tips {quote(name)}) (set-empty))")
         seeds = dict(request.direction)
         for leaf in leaves:
@@ -234,7 +239,7 @@ class Differentiation:
 def differentiate(engine: Engine, work: Differentiation) -> None:
     """Loads the facts and runs the differentiation rules until every derivative is written out."""
     state(engine, work)
-    engine.normalise("differentiate")
+    engine.normalise("differentiate", descend=work.tips)
 
 
 def state(engine: Engine, work: Differentiation) -> None:

@@ -191,6 +191,9 @@ class Encoder:
     def _renamed(self, node: int, names: Mapping[str, str]) -> int:
         """The node with labels exchanged all at once; those in the way step aside first."""
         pairs = {old: new for old, new in names.items() if old != new}
+        if self.dag.nodes[node].op == "variable":
+            own = tuple(pairs.get(axis, axis) for axis in _axes(self.dag, node))
+            return self.dag.put("variable", (_name(self.dag, node), own))
         for old in sorted(set(pairs) & (set(pairs.values()) | (set(names) & set(pairs.values())))):
             aside = self.labels.fresh(old)
             node = self.dag.put("rename", (old, aside), node)

@@ -109,15 +109,16 @@ class Engine:
         self.matches.update({k.strip('"'): n for k, n in report.num_matches_per_rule.items() if n})
         return bool(report.updated)
 
-    def normalise(self, *also: str) -> None:
+    def normalise(self, *also: str, descend: bool = False) -> None:
         """Brings every term to its normal form, running the rulesets in `also` along.
 
         Renames wait until what they rename is in normal form: pushed into terms that still change, they
-        would copy every stage of them.
+        would copy every stage of them. Into composite terms they go only if they are to `descend`.
         """
+        renames = ("substitute", "descend") if descend else ("substitute",)
         for _ in range(_ROUNDS):
             self._settle(*also, "normalise")
-            if not self._settle("substitute"):
+            if not self._settle(*renames):
                 return
 
     def _settle(self, *rulesets: str) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from tensorgrad_eg.errors import RuleError, RuleFileNotFoundError
 
 #: Rulesets whose rewrites replace: the left side is deleted once the right side is there.
-DIRECTED = frozenset({"recognise", "normalise", "substitute", "differentiate"})
+DIRECTED = frozenset({"recognise", "normalise", "substitute", "descend", "differentiate"})
 
 SExpr = str | list["SExpr"]
 _TOKEN = re.compile(r';[^\n]*|"(?:[^"\\]|\\.)*"|[()]|[^\s()";]+')

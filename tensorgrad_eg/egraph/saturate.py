@@ -12,7 +12,7 @@ from tensorgrad_eg.egraph.text import quote
 
 #: Dearer detours are tried only after a search that used less than this part of its e-nodes.
 _ROOM = 8
-#: Sums are split only while the search has added less than this part of its e-nodes: splitting breeds.
+#: Sums are split, and renames pushed down, only while less than this part of the e-nodes is used: that breeds.
 _SPLITTING = 4
 
 
@@ -96,7 +96,8 @@ def saturate(
                 report.stopped = f"seconds ({budget.seconds:g})"
                 break
             try:
-                changed = _round(engine, distribute=report.nodes - base < budget.nodes // _SPLITTING)
+                small = max(base, report.nodes - base) < budget.nodes // _SPLITTING
+                changed = _round(engine, widely=small)
             except KeyboardInterrupt:
                 report.stopped = "interrupted"
                 break
@@ -111,17 +112,18 @@ def saturate(
     engine.run("analysis", saturate=True)
 
 
-def _round(engine: Engine, distribute: bool) -> bool:
+def _round(engine: Engine, widely: bool) -> bool:
     """One round: what could be done is listed and judged, then done."""
     engine.run("analysis", saturate=True)
     engine.run("prospect", saturate=True)
-    if distribute:
+    if widely:
         engine.run("distribute")  # lists what meets what …
     engine.run("volumes", saturate=True)
     engine.run("judge")
     changed = engine.run("search") | engine.run("hoist")
-    if distribute:
+    if widely:
         changed |= engine.run("distribute")  # … and splits where that was judged to pay
+        changed |= engine.run("descend")  # one level deeper
     engine.normalise()
     return changed
 

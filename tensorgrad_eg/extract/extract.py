@@ -24,6 +24,7 @@ _SEARCH = frozenset(
         "recognise",
         "normalise",
         "substitute",
+        "descend",
         "prospect",
         "volumes",
         "judge",
@@ -101,7 +102,10 @@ def extract(
     better one.
     """
     begun = started(searched, roots, sizes)
-    priced = price(searched.final, sizes, searched.alias(searched.final))
+    alias = searched.alias(searched.final)
+    if any(searched.final.roots[root] not in alias for root in roots):
+        return begun  # the search has lost a root: what it started from is still there
+    priced = price(searched.final, sizes, alias)
     extractor = Extractor(priced, [priced.root(r) for r in roots], seed)
     starts = [extractor.seeded(_known(priced, searched.dag)), extractor.tree_choice()]
     found = min((extractor.polish(s) for s in starts), key=lambda s: s.cost)
