@@ -18,7 +18,9 @@ _SPLITTING = 4
 
 @dataclass(frozen=True)
 class Budget:
-    """When the search ends: after so many rounds, e-nodes or seconds, whichever comes first.
+    """When the search ends: after so many rounds, new e-nodes, rule matches or seconds, whichever comes first.
+
+    Matches stand for time: unlike seconds they are the same on every machine, so that plans are, too.
 
     `slacks` is the schedule of the guide: first only orders that cost no more than what they replace, then,
     while there is room, dearer detours.
@@ -30,6 +32,7 @@ class Budget:
 
     rounds: int = 9
     nodes: int = 4_000
+    matches: int = 100_000
     seconds: float = 10.0
     slacks: tuple[float, ...] = (1.0, 32.0)
 
@@ -41,7 +44,8 @@ class Budget:
             >>> Budget.of(2.0, 10.0).nodes
             8000
         """
-        return cls(round(cls.rounds * effort), round(cls.nodes * effort), seconds)
+        rounds, nodes, matches = (round(limit * effort) for limit in (cls.rounds, cls.nodes, cls.matches))
+        return cls(rounds, nodes, matches, seconds)
 
 
 @dataclass
@@ -78,6 +82,7 @@ def saturate(
     state_sizes(engine, sizes)
     report.nodes = engine.count()
     base = report.nodes
+    before = engine.matches.total()
     report.stopped = "saturated"
     for number, slack in enumerate(budget.slacks):
         if number and report.nodes - base > budget.nodes // _ROOM:
@@ -91,6 +96,9 @@ def saturate(
                 break
             if report.nodes - base >= limit:
                 report.stopped = f"e-nodes ({limit})"
+                break
+            if engine.matches.total() - before >= budget.matches:
+                report.stopped = f"matches ({budget.matches})"
                 break
             if time.monotonic() - started >= budget.seconds:
                 report.stopped = f"seconds ({budget.seconds:g})"
