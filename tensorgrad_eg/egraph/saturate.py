@@ -12,13 +12,13 @@ from tensorgrad_eg.egraph.text import quote
 
 #: Dearer detours are tried only after a search that used less than this part of its e-nodes.
 _ROOM = 8
-#: Sums are split, and renames pushed down, only while less than this part of the e-nodes is used: that breeds.
+#: Sums are split, and renames pushed down, only while less than this part of the e-nodes is used.
 _SPLITTING = 4
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When the search ends: after so many rounds, new e-nodes, rule matches or seconds, whichever comes first.
+    """When the search ends: after so many rounds, new e-nodes, rule matches or seconds.
 
     Matches stand for time: unlike seconds they are the same on every machine, so that plans are, too.
 
