@@ -161,7 +161,7 @@ class Engine:
             name = reader.string(row.inputs[0])
             text = reader.string(row.output)
             self.symbols.setdefault(name, int(text) if text.isdigit() else text)
-        bounds = tightened(nodes, {n: free.get(value, frozenset()) for value, n in ids.items()})
+        bounds = tightened(nodes, {n: free[value] for value, n in ids.items() if value in free})
         rows = {self.egraph.value_to_i64(row.inputs[0]): row.output for row in tables["node"].rows}
         loaded = {at: ids[value] for at, value in sorted(rows.items()) if value in ids}
         return Snapshot(nodes, bounds, {name: ids[named[name]] for name in roots}, dict(self.symbols), loaded)

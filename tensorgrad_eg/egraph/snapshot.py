@@ -54,10 +54,12 @@ def tightened(nodes: dict[int, list[ENode]], free: dict[int, frozenset[str]]) ->
         again = False
         for at in sorted(nodes):
             for node in nodes[at]:
-                bound = bounds[at] & free_edges(node, [bounds[c] for c in node.children])
-                if bound != bounds[at]:
-                    bounds[at], again = bound, True
-    return bounds
+                if all(c in bounds for c in node.children):
+                    bound = free_edges(node, [bounds[c] for c in node.children])
+                    bound &= bounds.get(at, bound)
+                    if bounds.get(at) != bound:
+                        bounds[at], again = bound, True
+    return {at: bounds.get(at, frozenset()) for at in nodes}
 
 
 def dag_of(snapshot: Snapshot, choice: dict[int, ENode], roots: dict[str, int]) -> Dag:
