@@ -1,0 +1,163 @@
+"""The search once more, as a descent in cost: one rule at a time, while one makes the program cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tensorgrad_eg.egraph.rules import DIRECTED, Rule, alone
+from tensorgrad_eg.egraph.saturate import state_sizes
+from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.explain.bench import LISTING, Bench
+from tensorgrad_eg.explain.solution import program_of
+from tensorgrad_eg.extract.alias import aliases
+from tensorgrad_eg.extract.extract import Extracted, Searched, extract
+
+#: How much dearer a detour may be than what it replaces.
+SLACK = 32.0
+#: Programs of a descent that are priced: enough for small problems to be explained to the end.
+_TRIES = 100
+#: Programs with more nodes than this are not searched rule by rule, …
+_LARGEST = 400
+#: … and not by two rules at once.
+_PAIRS = 80
+#: A rule that changes the order of factors and no cost; it helps the others.
+_HELPER = "commutativity"
+
+
+@dataclass(frozen=True)
+class Move:
+    """The rules of one step in their order, and the program they led to."""
+
+    rules: tuple[Rule, ...]
+    program: Dag
+    cost: int
+    symbols: Mapping[str, str | int]
+
+
+def descend(
+    bench: Bench,
+    start: Dag,
+    symbols: Mapping[str, str | int],
+    sizes: Mapping[str, int],
+    goal: int,
+    matches: Mapping[str, int],
+) -> list[Move]:
+    """Moves from a program towards one that costs `goal`.
+
+    Each is the best that one rule can do or, where none can do anything, two of them.
+
+    Example: see `tensorgrad_eg.explain.searching`.
+    """
+    moves: list[Move] = []
+    program, cost = start, cost_of(bench, start, symbols, sizes)
+    acting = [r for r in bench.rules if r.ruleset not in DIRECTED | LISTING and _acts(r)]
+    rules = [r for r in acting if matches.get(r.name) and r.name != _HELPER]
+    tries = _TRIES
+    while cost > goal and tries > 0 and len(program.nodes) <= _LARGEST:
+        round_ = _Round(bench, program, symbols, sizes, goal, cost, tries)
+        found = round_.best(rules)
+        tries = round_.tries
+        if found is None:
+            break
+        moves.append(found)
+        program, cost, symbols = found.program, found.cost, found.symbols
+    return moves
+
+
+def cost_of(bench: Bench, program: Dag, symbols: Mapping[str, str | int], sizes: Mapping[str, int]) -> int:
+    """The flops of a program as it stands.
+
+    >>> dag = Dag()
+    >>> x = dag.put("variable", ("x", ("i",)))
+    >>> dag.roots["out0"] = dag.put("apply", "exp", x)
+    >>> cost_of(Bench(), dag, {"i": "n"}, {"n": 7})
+    7
+    """
+    with bench.fresh() as engine:
+        engine.load(program, dict(symbols))
+        engine.normalise()
+        snapshot = engine.snapshot(program.roots)
+        return _flops(extract(Searched(program, snapshot, snapshot), list(program.roots), sizes, steps=0))
+
+
+def _acts(rule: Rule) -> bool:
+    """Whether a rule equates terms; others list and judge."""
+    return rule.text.startswith("(rewrite") or "(union " in rule.text
+
+
+@dataclass
+class _Round:
+    """Looks for the next program of a descent."""
+
+    bench: Bench
+    program: Dag
+    symbols: Mapping[str, str | int]
+    sizes: Mapping[str, int]
+    goal: int
+    cost: int
+    tries: int
+    found: Move | None = None
+
+    def best(self, rules: Sequence[Rule]) -> Move | None:
+        """The cheapest program after one rule or, if there is none, after two."""
+        self.roots = list(self.program.roots)
+        with self.bench.fresh() as self.engine:
+            self.engine.load(self.program, dict(self.symbols))
+            self.engine.normalise()
+            self.before = self.engine.snapshot(self.roots)
+            self.alias = aliases(self.before)
+            state_sizes(self.engine, self.sizes)
+            self.engine.command(f"(set (slack) {SLACK})")
+            self._prepare()
+            useful = [rule for rule in rules if self._try([rule])]
+            if self.found is None and len(self.program.nodes) <= _PAIRS:
+                for first in useful:
+                    self._pairs(first, rules)
+        return self.found
+
+    def _pairs(self, first: Rule, rules: Sequence[Rule]) -> None:
+        self.engine.command("(push)")
+        self.engine.run(alone(first.name))
+        self.engine.normalise()
+        self._prepare()
+        for second in rules:
+            if self.tries > 0:
+                self._try([first, second])
+        self.engine.command("(pop)")
+
+    def _try(self, rules: Sequence[Rule]) -> bool:
+        """Runs the last of the rules, and notes the program that is then there if it is the best so far."""
+        self.engine.command("(push)")
+        changed = self.engine.run(alone(rules[-1].name))
+        if changed:
+            self.engine.normalise()
+            self._price(rules)
+        self.engine.command("(pop)")
+        return changed
+
+    def _price(self, rules: Sequence[Rule]) -> None:
+        self.tries -= 1
+        known = {id(self.before): self.alias}
+        searched = Searched(self.program, self.before, self.engine.snapshot(self.roots), known)
+        extracted = extract(searched, self.roots, self.sizes, steps=0)
+        cost = _flops(extracted)
+        if self.goal <= cost < (self.found.cost if self.found else self.cost):
+            symbols = dict(extracted.priced.snapshot.symbols)
+            self.found = Move(tuple(dict.fromkeys(rules)), program_of(extracted, self.roots), cost, symbols)
+
+    def _prepare(self) -> None:
+        """Reorders factors, lists and judges: what the rules ask for."""
+        listing = [r.name for r in self.bench.rules if r.ruleset not in DIRECTED | LISTING and not _acts(r)]
+        self.engine.run("analysis", saturate=True)
+        self.engine.run(alone(_HELPER))
+        self.engine.run("analysis", saturate=True)
+        self.engine.run("prospect", saturate=True)
+        for name in listing:
+            self.engine.run(alone(name))
+        self.engine.run("volumes", saturate=True)
+        self.engine.run("judge")
+
+
+def _flops(found: Extracted) -> int:
+    return sum(int(found.priced.prices[way]) for way in found.solution.choice.values())

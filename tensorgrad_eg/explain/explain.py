@@ -1,0 +1,69 @@
+"""From a problem and its plan to the derivation: phases are replayed, the search is walked down in cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from tensorgrad_eg.errors import TensorgradError, suggestion
+from tensorgrad_eg.explain.bench import Bench
+from tensorgrad_eg.explain.derivation import Derivation
+from tensorgrad_eg.explain.directed import directed_phase
+from tensorgrad_eg.explain.replay import replay
+from tensorgrad_eg.explain.searching import programs, search_phase
+from tensorgrad_eg.explain.world import World
+from tensorgrad_eg.explain.writer import Writer
+from tensorgrad_eg.expr import variables
+
+if TYPE_CHECKING:
+    from tensorgrad_eg.api import Problem
+    from tensorgrad_eg.plan.plan import Plan
+
+Detail = Literal["phases", "steps", "all"]
+_DETAILS = ("phases", "steps", "all")
+
+
+class DetailError(TensorgradError, ValueError):
+    """A level of detail that there is not.
+
+    >>> print(DetailError.of("step"))
+    detail is 'phases', 'steps' or 'all', not 'step'. Did you mean 'steps'?
+    """
+
+    @classmethod
+    def of(cls, found: object) -> DetailError:
+        """Say which levels there are."""
+        return cls(f"detail is 'phases', 'steps' or 'all', not {found!r}.{suggestion(str(found), _DETAILS)}")
+
+
+def explain(problem: Problem, plan: Plan, check: bool = True, detail: Detail = "steps") -> Derivation:
+    """How the plan comes about: every rule that was used, what it did and where, and what that saved.
+
+    With `check`, the two sides of every step are compared on random data. `detail` is what `str` shows: only
+    where each phase ends, or its steps, or also the rules that do what is usually not written down.
+
+    Raises:
+        DetailError: if there is no such level of detail.
+
+    Example:
+        >>> import tensorgrad_eg as tg
+        >>> x = tg.Variable("x", ["k"])
+        >>> plan = tg.optimize(tg.Derivative((x * x).sum(), x), {"k": 3})
+        >>> [step.rule for step in plan.explain()][-1]
+        "the root's own cotangent"
+    """
+    if detail not in _DETAILS:
+        raise DetailError.of(detail)
+    world = World(problem.derived.symbols)
+    bench = Bench(problem.files)
+    writer = Writer(world, variables(problem.expressions), check)
+    replayed = []
+    for number, stage in enumerate(problem.derived.stages):
+        with bench.fresh() as engine:
+            replayed.append(
+                (stage, replay(engine, stage, number, world, bench.rules, problem.report.matches))
+            )
+    found = list(programs(problem, plan, bench, writer))
+    outputs = dict(zip(problem.expressions, plan.names, strict=True))
+    phases = [directed_phase(writer, stage, done, outputs) for stage, done in replayed]
+    phases.append(search_phase(problem, plan, bench, writer, found))
+    return Derivation(tuple(phase for phase in phases if phase.steps), plan.flops, detail)

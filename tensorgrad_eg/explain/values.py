@@ -1,0 +1,292 @@
+"""What terms are worth on random data, derivatives by central differences: no rule has a say in it.
+
+>>> from fractions import Fraction
+>>> world = World({"i": "n"})
+>>> x = world.put("variable", ("x", ("i",)))
+>>> values = Values(world)
+>>> values.differ(world.put("contract", frozenset(), x, x), world.put("power", Fraction(2), x))
+0.0
+>>> values.differ(world.put("scale", Fraction(3), x), x) > 0.1
+True
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tensorgrad_eg.egraph.term import ENode
+from tensorgrad_eg.explain.symbols import Direction, direction_name
+from tensorgrad_eg.explain.world import World
+from tensorgrad_eg.verify import labelled as op
+from tensorgrad_eg.verify.classes import Draw
+from tensorgrad_eg.verify.differences import stencil
+from tensorgrad_eg.verify.labelled import Labelled, Numpy
+
+#: Two terms are equal if they differ by less than this, relative to the larger.
+TOLERANCE = 1e-6
+#: The axis of the offsets at which a difference is taken.
+_OFFSETS = "*"
+_WIDE = 6
+#: A tensor with more elements than this is not computed.
+_LARGEST = 1 << 21
+
+
+class Values:
+    """The values of terms, at points drawn one after the other until one is fit for comparing."""
+
+    def __init__(self, world: World, seed: int = 0) -> None:
+        """Points of a world; each is drawn when it is needed."""
+        self.world = world
+        self.seed = seed
+        self.points: dict[int, Point] = {}
+
+    def differ(self, one: int, other: int) -> float:
+        """The relative difference of two terms, the least of three points; infinite if it is nowhere finite.
+
+        A point may lie on a kink, or where a logarithm does not exist: unequal terms differ at all points.
+        """
+        if one == other:
+            return 0.0
+        best = math.inf
+        for n in range(3):
+            if n not in self.points:
+                self.points[n] = Point(self.world, Draw(self.seed + n, positive=n > 0))
+            best = min(best, self.points[n].differ(one, other))
+            if best < TOLERANCE:
+                break
+        return best
+
+    def equal(self, one: int, other: int) -> bool:
+        """Whether two terms are worth the same."""
+        return self.differ(one, other) < TOLERANCE
+
+
+class Point:
+    """The values of terms for one draw of data."""
+
+    def __init__(self, world: World, draw: Draw) -> None:
+        """No values yet."""
+        self.world, self.draw = world, draw
+        self.library = Numpy(np.float64)
+        self.values: dict[int, Labelled | None] = {}
+        self._sizes: dict[str, int] = {}
+        wide = max(map(len, world.dag.free), default=0) > _WIDE
+        symbols = sorted(set(map(str, world.symbols.values())))
+        self._lengths = {symbol: 2 if wide or n % 2 else 3 for n, symbol in enumerate(symbols)}
+        weights, offsets = stencil(smooth=False)  # narrow: a norm close to zero bends as sharply as a kink
+        self.weights, self.offsets = weights.astype(np.float64), offsets.astype(np.float64)
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """A small size for every label; labels of one symbol have one size."""
+        if len(self._sizes) != len(self.world.symbols):
+            self._sizes = {label: self._length(symbol) for label, symbol in self.world.symbols.items()}
+        return self._sizes
+
+    def _length(self, symbol: str | int) -> int:
+        return 1 if symbol in (1, "1") else self._lengths[str(symbol)]
+
+    def differ(self, one: int, other: int) -> float:
+        """The largest difference of two terms, relative to the larger of the two."""
+        with np.errstate(all="ignore"):
+            left, right = self.value(one), self.value(other)
+            if left is None or right is None:
+                return math.inf
+            union = tuple(dict.fromkeys((*left.edges, *right.edges)))
+            a, b = (op.spread(self.library, side, union) for side in (left, right))
+            gap, size = float(np.abs(a - b).max()), float(max(np.abs(a).max(), np.abs(b).max()))
+        return gap / max(size, 1e-3) if math.isfinite(gap) else math.inf
+
+    def value(self, at: int) -> Labelled | None:
+        """The value of a term; nothing where it is too large to compute."""
+        if at not in self.values:
+            for one in self._missing(at):
+                node = self.world.node(one)
+                if node.op in _DERIVATIVES:
+                    self.values[one] = _DERIVATIVES[node.op](self, node)
+                else:
+                    self.values[one] = self._operation(node, [self.values[c] for c in node.children])
+        return self.values[at]
+
+    def _missing(self, root: int) -> list[int]:
+        """What has to be evaluated for a term, parts first; derivatives find their parts themselves."""
+        seen: set[int] = set()
+        stack = [root]
+        while stack:
+            at = stack.pop()
+            if at not in seen and at not in self.values:
+                seen.add(at)
+                if self.world.node(at).op not in _DERIVATIVES:
+                    stack.extend(self.world.node(at).children)
+        return sorted(seen)
+
+    def _operation(self, node: ENode, given: Iterable[Labelled | None]) -> Labelled | None:
+        kids = [kid for kid in given if kid is not None]
+        if len(kids) < len(node.children) or self._elements(kids) > _LARGEST:
+            return None
+        library, sizes = self.library, self.sizes
+        payload: Any = node.payload
+        match node.op:
+            case "variable":
+                shape = tuple(sizes[axis] for axis in payload[1])
+                return op.read(library, self.draw.array(payload[0], shape), tuple(payload[1]))
+            case "delta":
+                return Labelled(tuple(payload), library.eye(sizes[payload[0]]))
+            case "number":
+                return Labelled((), library.number(payload))
+            case "constant":
+                return Labelled((), library.number(math.pi))
+            case "extent":
+                return Labelled((), library.number(float(self._extent(payload))))
+            case "contract":
+                return op.contract(library, payload, kids[0], kids[1], sizes)
+            case "add":
+                return op.add(library, kids)
+            case "reduce":
+                return op.reduce(library, payload, kids[0], sizes)
+            case "softmax":
+                return op.softmax(library, payload, kids[0], sizes)
+            case "logsumexp":
+                return op.logsumexp(library, payload, kids[0], sizes)
+            case "scale":
+                return Labelled(kids[0].edges, library.number(payload) * kids[0].array)
+            case "apply":
+                return Labelled(kids[0].edges, library.apply(payload, kids[0].array))
+            case "power":
+                return Labelled(kids[0].edges, library.power(kids[0].array, payload))
+        new = dict(payload)  # a rename
+        return Labelled(tuple(new.get(edge, edge) for edge in kids[0].edges), kids[0].array)
+
+    def _elements(self, kids: list[Labelled]) -> int:
+        shape = {edge: n for kid in kids for edge, n in zip(kid.edges, kid.array.shape, strict=True)}
+        return math.prod(shape.values())
+
+    def _extent(self, symbol: str) -> int:
+        found = (self.sizes[e] for e, s in sorted(self.world.symbols.items()) if str(s) == symbol)
+        return next(found, int(symbol) if symbol.isdigit() else 1)
+
+    # -- derivatives
+    def varied(self, root: int, moves: Mapping[int, Labelled]) -> Labelled | None:
+        """How a term changes when others do: its derivative along these moves."""
+        changed: dict[int, Labelled | None] = {}
+        for at, move in moves.items():
+            self.value(at)
+            changed[at] = self._moved(at, move)
+        for at in self.world.dag.reachable([root]):
+            node = self.world.node(at)
+            if at not in changed and any(c in changed for c in node.children):
+                self.value(at)
+                changed[at] = self._operation(
+                    node, [changed.get(c, self.values.get(c)) for c in node.children]
+                )
+        return self.difference(changed.get(root, self.value(root)))
+
+    def _moved(self, at: int, move: Labelled) -> Labelled | None:
+        value = self.values[at]
+        along = Labelled((_OFFSETS, *move.edges), np.multiply.outer(self.offsets, move.array))
+        return None if value is None else op.add(self.library, [value, along])
+
+    def difference(self, value: Labelled | None) -> Labelled | None:
+        """The weighted sum over the offsets."""
+        if value is None:
+            return None
+        if _OFFSETS not in value.edges:
+            return Labelled((), self.library.number(0.0))
+        axis = value.edges.index(_OFFSETS)
+        rest = value.edges[:axis] + value.edges[axis + 1 :]
+        return Labelled(rest, np.tensordot(self.weights, value.array, axes=(0, axis)))
+
+    def entries(self, edges: Iterable[str]) -> Labelled:
+        """Every entry of a tensor by itself: δ of each edge and a new one, which is marked."""
+        total = Labelled((), self.library.number(1.0))
+        for edge in sorted(edges):
+            one = Labelled((edge, _tip(edge)), self.library.eye(self.sizes[edge]))
+            total = op.contract(self.library, frozenset(), total, one, {})
+        return total
+
+    def by_entries(self, root: int, at: int) -> Labelled | None:
+        """∂root/∂at, with the new edges marked."""
+        return self.varied(root, {at: self.entries(self.world.free(at))})
+
+    def direction(self, node: ENode) -> Direction:
+        """What the direction of a symbol means."""
+        return self.world.directions[direction_name(node.payload)]
+
+
+def _tip(edge: str) -> str:
+    return f"*{edge}"
+
+
+def _unmarked(value: Labelled | None) -> Labelled | None:
+    """The value with marked edges under the names of the edges themselves."""
+    return (
+        None
+        if value is None
+        else Labelled(tuple(edge.removeprefix("*") for edge in value.edges), value.array)
+    )
+
+
+def _cotangent(point: Point, node: ENode) -> Labelled | None:
+    return _unmarked(point.by_entries(point.direction(node).root, node.children[0]))
+
+
+def _tangent(point: Point, node: ENode) -> Labelled | None:
+    moves = {source: point.value(seed) for source, seed in point.direction(node).seeds}
+    known = {source: move for source, move in moves.items() if move is not None}
+    return point.varied(node.children[0], known) if len(known) == len(moves) else None
+
+
+def _pullback(point: Point, node: ENode) -> Labelled | None:
+    """Σ_e ∂root/∂e ∂e/∂a, where e is the one operation alone and the other parts of it stay."""
+    direction = point.direction(node)
+    at, reader = node.children
+    outer = point.by_entries(direction.root, reader)
+    point.value(at)
+    inner = point._moved(at, point.entries(point.world.free(at)))
+    operation = point.world.node(reader)
+    kids = [inner if c == at else point.value(c) for c in operation.children]
+    local = point.difference(point._operation(operation, kids))
+    if outer is None or local is None:
+        return None
+    # The edges of e stand for themselves in `local` and are marked in `outer`; both marked ones of a stay.
+    aside = {edge: f"+{edge}" for edge in point.world.free(reader)}
+    local = Labelled(tuple(aside.get(edge, edge) for edge in local.edges), local.array)
+    outer = Labelled(tuple(aside[edge[1:]] for edge in outer.edges), outer.array)
+    sizes = {name: point.sizes[edge] for edge, name in aside.items()}
+    product = op.contract(point.library, frozenset(aside.values()), outer, local, sizes)
+    return _unmarked(product)
+
+
+def _gradient(point: Point, node: ENode) -> Labelled | None:
+    payload: Any = node.payload
+    moves = {}
+    for read in node.children:
+        own: Any = point.world.node(read).payload
+        move = Labelled((), point.library.number(1.0))
+        for edge, axis in zip(own[1], payload[1], strict=True):
+            one = Labelled((edge, _tip(axis)), point.library.eye(point.sizes[edge]))
+            move = op.contract(point.library, frozenset(), move, one, {})
+        moves[read] = move
+    return _unmarked(point.varied(point.direction(node).root, moves))
+
+
+def _slope(point: Point, node: ENode) -> Labelled | None:
+    value = point.value(node.children[0])
+    if value is None:
+        return None
+    moved = point._moved(node.children[0], Labelled((), point.library.number(1.0)))
+    return point.difference(point._operation(ENode("apply", node.payload, node.children), [moved]))
+
+
+_DERIVATIVES = {
+    "cotangent": _cotangent,
+    "tangent": _tangent,
+    "pullback": _pullback,
+    "gradient": _gradient,
+    "read-gradient": _gradient,
+    "slope": _slope,
+}

@@ -1,0 +1,80 @@
+"""Writes steps: terms become expressions, both sides are compared, and names are introduced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tensorgrad_eg.egraph.rules import Rule, rule_folder
+from tensorgrad_eg.explain.derivation import JOINT, Equation, Place, Step
+from tensorgrad_eg.explain.naming import Naming
+from tensorgrad_eg.explain.notation import Notation
+from tensorgrad_eg.explain.values import Values
+from tensorgrad_eg.explain.world import World
+from tensorgrad_eg.expr import Variable
+
+Pair = tuple[int, int]
+
+
+@dataclass
+class Writer:
+    """What all phases of a derivation share."""
+
+    world: World
+    given: Mapping[str, Variable]
+    check: bool
+    naming: Naming = field(init=False)
+    values: Values = field(init=False)
+    _told: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """No names but those of the variables."""
+        self.naming = Naming(self.world, set(self.given))
+        self.values = Values(self.world)
+
+    @property
+    def notation(self) -> Notation:
+        """The notation with the names given so far."""
+        return Notation(self.world, self.given, self.naming.names, self.naming.reads)
+
+    def shorten(self, steps: Iterable[Sequence[Pair]]) -> None:
+        """Names parts of long equations."""
+        for pairs in steps:
+            for before, after in pairs:
+                self.naming.shorten(before, after)
+
+    def step(
+        self, rule: Rule | None, phase: str, pairs: Sequence[Pair], notation: Notation, output: str
+    ) -> Step:
+        """What a rule did at these places; without a rule, what no single one accounts for."""
+        order = phase == "search"
+        made = tuple(self._place(before, after, notation, order) for before, after in pairs)
+        if rule is None:
+            return Step(JOINT, phase, "", "", 0, "", output, made)
+        own = (rule_folder() / rule.file).exists()
+        file = f"rules/{rule.file}" if own else rule.file
+        return Step(rule.name, phase, rule.ruleset, file, rule.line, rule.comment, output, made)
+
+    def _place(self, before: int, after: int, notation: Notation, order: bool) -> Place:
+        error = self.values.differ(before, after) if self.check else None
+        return Place(notation.expression(before), notation.expression(after), order, error)
+
+    def visible(self, steps: Sequence[Sequence[Pair]]) -> list[list[Pair]]:
+        """The places whose sides do not look the same on the blackboard."""
+        trial = Naming(self.world, set(self.naming.taken), dict(self.naming.names), dict(self.naming.reads))
+        trial.derivatives(at for pairs in steps for pair in pairs for at in pair)
+        notation = Notation(self.world, self.given, trial.names, trial.reads)
+        shown = notation.expression
+        return [[(b, a) for b, a in pairs if str(shown(b)) != str(shown(a))] for pairs in steps]
+
+    def definitions(
+        self, mentioned: Iterable[int], notation: Notation, order: bool = False
+    ) -> tuple[Equation, ...]:
+        """What the names that are used stand for, as far as it was not told before."""
+        found = []
+        for at in self.naming.used(mentioned):
+            name = notation.variable(at)
+            if name.name not in self._told:
+                self._told.add(name.name)
+                found.append(Equation(name, notation.definition(at), order))
+        return tuple(found)
