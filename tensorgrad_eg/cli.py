@@ -143,7 +143,14 @@ _draw = click.option(
     "--draw", "drawing", metavar="FILE", help="Draw the plan: FILE.svg, FILE.png or FILE.dot."
 )
 _texts = click.argument("texts", nargs=-1, required=True, metavar="EXPRESSION...")
-_search = _options(_texts, _wrt, _sizes, _rules, _seconds, _json)
+_effort = click.option("--effort", default=1.0, help="How far the search goes: 0 not at all, 2 twice as far.")
+_extract = click.option(
+    "--extract",
+    type=click.Choice(["greedy", "exact"]),
+    default="greedy",
+    help="Prove the plan optimal: exact.",
+)
+_search = _options(_texts, _wrt, _sizes, _rules, _seconds, _effort, _extract, _json)
 
 
 @commands.command()

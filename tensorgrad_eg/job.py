@@ -57,7 +57,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Job:
-    """What to compute: results by name, and the numbers and files for the search.
+    """What to compute: results by name, and sizes and options for the search.
 
     >>> Job.read(["x[k]"]).edges
     {'k': 'k'}
@@ -67,8 +67,7 @@ class Job:
     results: Mapping[str, Tensor]
     edges: Mapping[str, str]
     given: Mapping[str, int]
-    rules: tuple[str, ...] = ()
-    seconds: float = 10.0
+    options: Mapping[str, Any]
 
     @classmethod
     def read(
@@ -76,17 +75,18 @@ class Job:
         texts: Sequence[str],
         wrt: Iterable[str] = (),
         sizes: Iterable[str] = (),
-        rules: Iterable[str] = (),
-        seconds: float = 10.0,
+        **options: Any,
     ) -> Job:
         """Read expressions, the variables to differentiate by, and sizes, each as it is typed.
+
+        `options` are those of `optimize`.
 
         >>> Job.read(["f = tanh(x[k])", "g = x[k]^2"], ["x"]).results.keys()
         dict_keys(['df_dx', 'dg_dx'])
         """
         expressions, edges = _read_texts(texts)
         results = _derivatives(expressions, split(wrt)) or expressions
-        return cls(expressions, results, edges, read_sizes(sizes, edges), tuple(rules), seconds)
+        return cls(expressions, results, edges, read_sizes(sizes, edges), options)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -110,7 +110,7 @@ class Job:
     def plan(self) -> tg.Plan:
         """The cheapest program for the results."""
         wanted = self.results if len(self.results) > 1 else next(iter(self.results.values()))
-        return tg.optimize(wanted, self.sizes, rules=self.rules, seconds=self.seconds)
+        return tg.optimize(wanted, self.sizes, **self.options)
 
     @cached_property
     def simplified(self) -> dict[str, Tensor]:

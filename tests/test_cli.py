@@ -115,6 +115,14 @@ def test_optimize_einsum(capsys: Capture) -> None:
     assert found["plan"]["inputs"][2]["edges"] == ["k", "kk"]
 
 
+def test_options_of_the_search(capsys: Capture) -> None:
+    """Options of the search reach it: without effort the plan is what differentiation gives."""
+    found = data(
+        capsys, "grad", L2, "--wrt", "W", *SIZES, "--effort", "0", "--extract", "exact", "--seconds", "3"
+    )
+    assert found["flops"] == found["baseline_flops"]
+
+
 def test_explain(capsys: Capture) -> None:
     """`explain` prints the steps, and no code."""
     out = output(capsys, "explain", L2, "--wrt", "W", *SIZES)
@@ -181,6 +189,7 @@ def test_rules_of_a_file(capsys: Capture, tmp_path: Path) -> None:
         (["grad", "sum(X[b,x", "--wrt", "X"], r"position 10\)"),
         (["grad", "tahn(X[b])", "--wrt", "X"], "tahn.* Did you mean 'tanh'"),
         (["optimize", "x[k]", "--sizes", "k=2", "--rules", "none.egg"], "there is no rule file 'none.egg'"),
+        (["optimize", "x[k]", "--extract", "best"], "'best' is not one of 'greedy', 'exact'"),
         (["rules", "none.egg"], "there is no rule file 'none.egg'"),
         (["draw", "x[k]", "-o", "x.pdf"], "saved as .svg, .png, .dot, not as '.pdf'"),
         (["draw", "x[k]", "-o", "/nowhere/x.dot"], "/nowhere/x.dot: No such file or directory. Choose"),

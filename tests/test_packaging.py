@@ -123,3 +123,31 @@ def test_ci_is_strict() -> None:
     commands = [line for line in script.splitlines() if line.startswith(("ruff", "mypy", "python"))]
     assert not [line for line in commands if "|" in line]
     assert "python -m benchmarks --smoke" in commands
+
+
+STEPS = [
+    "pip install",
+    "ruff check",
+    "ruff format",
+    "mypy --strict",
+    "python -m pytest",
+    "python -m benchmarks",
+]
+
+
+@pytest.mark.parametrize("broken", ["nothing", *STEPS])
+def test_ci_fails_with_each_of_its_steps(broken: str, tmp_path: Path) -> None:
+    """.ci/run succeeds when all of its steps do, and fails when any of them does."""
+    stub = f'#!/bin/bash\ncase "$(basename "$0") $*" in "{broken}"*) exit 3;; esac\n'
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("pip", "ruff", "mypy", "python"):
+        (tools / name).write_text(stub)
+    # In place of a virtual environment: one whose tools do nothing, and fail where they are told to.
+    (tools / "activate").write_text(f'PATH="{tools}:$PATH"\n')
+    (tools / "python3").write_text(f'#!/bin/bash\nmkdir -p "$3/bin" && cp "{tools}/activate" "$3/bin/"\n')
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", ".ci/run"], cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert (done.returncode == 0) == (broken == "nothing"), done.stderr.decode()
