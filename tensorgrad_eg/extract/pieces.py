@@ -106,15 +106,31 @@ class _Work:
         """The terms of an output, each with the constants among its factors."""
         found = []
         for product in self.peeler.products(self.roots[root]):
+            product, fixed = self._without_constants(product)
             named, _ = self.peeler.identified(product, order=order)
-            fixed = tuple(f for f in named.factors if is_constant(self.dag, f))
-            found.append(
-                (
-                    self._merged(replace(named, factors=tuple(f for f in named.factors if f not in fixed))),
-                    fixed,
-                )
-            )
+            found.append((self._merged(named), fixed))
         return found
+
+    def _without_constants(self, product: Product) -> tuple[Product, tuple[int, ...]]:
+        """The product with multiples of factors in its coefficient, and the constants among them."""
+        coefficient, fixed, factors = product.coefficient, [], []
+        stack = list(reversed(product.factors))
+        while stack:
+            at = stack.pop()
+            node = self.dag.nodes[at]
+            if is_constant(self.dag, at):
+                fixed.append(at)
+            elif node.op == "scale" and isinstance(node.payload, Fraction):
+                coefficient *= node.payload
+                stack.append(node.children[0])
+            elif node.op == "contract" and not node.payload and self._has_constant(at):
+                stack.extend(reversed(node.children))
+            else:
+                factors.append(at)
+        return replace(product, coefficient=coefficient, factors=tuple(factors)), tuple(sorted(fixed))
+
+    def _has_constant(self, at: int) -> bool:
+        return any(is_constant(self.dag, c) for c in self.dag.nodes[at].children)
 
     def _merged(self, product: Product) -> Product:
         """Factors whose edges another one has are multiplied into it, into the smallest if there are many."""

@@ -178,8 +178,13 @@ def _plan(data: Mapping[str, Any]) -> Plan:
         return Plan(*about, arranged=True)
     plan = StructuredPlan(*about, arranged=True, forms=forms)
     assembly(plan.forms).validate()
-    for name in sorted({name for form in forms for name in form.factors} - set(plan.names)):
-        raise PlanFileError(f"this plan is damaged: a term has the factor {name!r}, which is not computed.")
+    shapes = {
+        n: tuple(map(program.sizes.get, o.edges)) for n, o in zip(plan.names, plan.outputs, strict=True)
+    }
+    for form in forms:
+        for factor in (factor for term in form.terms for factor in term.factors):
+            if tuple(form.sizes[edge] for edge in factor.edges) != shapes.get(factor.name):
+                raise PlanFileError(f"this plan is damaged: it computes no tensor like the factor {factor}.")
     return plan
 
 
@@ -196,7 +201,12 @@ def _form(item: Any) -> Form:
 
 
 def _term(item: Any) -> Term:
-    coefficient = _fraction(item, "coefficient") if "coefficient" in item else _float(item)
+    value = _float(item) if "value" in item else None
+    coefficient = (
+        _fraction({"coefficient": _field(item, "coefficient", str)}, "coefficient")
+        if value is None
+        else value
+    )
     factors = tuple(Factor(_field(f, "name", str), _names(f, "edges")) for f in _objects(item, "factors"))
     deltas = [_names({"deltas": pair}, "deltas") for pair in _field(item, "deltas", list)]
     if not all(len(pair) == 2 for pair in deltas):
