@@ -7,6 +7,7 @@
 2 Σ_i (Σ_k_ A[i,k_] x[k_] - y[i]) A[i,k]
 """
 
+from tensorgrad_eg import assume as assume
 from tensorgrad_eg import functions as functions
 from tensorgrad_eg.api import optimize as optimize
 from tensorgrad_eg.api import simplify as simplify

@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tensorgrad_eg.assume import Fact, checked
 from tensorgrad_eg.egraph.decode import decode
 from tensorgrad_eg.egraph.derive import Derived, derive, tidied
 from tensorgrad_eg.egraph.rules import rule_files
 from tensorgrad_eg.egraph.saturate import Budget, Report
 from tensorgrad_eg.errors import MissingSizeError, OperandError, OptionError, UnknownEdgeError
 from tensorgrad_eg.expr import Number, Tensor, as_tensor, variables
+from tensorgrad_eg.extract.assumed import assumed
 from tensorgrad_eg.extract.baseline import modes
 from tensorgrad_eg.extract.extract import Extracted, Searched, search, timed
 from tensorgrad_eg.extract.extract import extract as extract_best
@@ -44,6 +46,7 @@ class Problem:
     exact: float | None = None
     files: tuple[Path, ...] | None = None
     pieces: Pieces | None = None
+    facts: tuple[Fact, ...] = ()
     _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict)
 
     def extracted(
@@ -97,7 +100,7 @@ class Problem:
         """Compares the plan with the expressions."""
         from tensorgrad_eg.verify import check_plan
 
-        return check_plan(plan, self.expressions, **options)
+        return check_plan(plan, self.expressions, facts=self.facts, **options)
 
     def explain(self, plan: Plan, **options: Any) -> Any:
         """The derivation of the plan."""
@@ -111,6 +114,7 @@ def optimize(
     sizes: Mapping[str, int] | None = None,
     *,
     rules: Sequence[str | Path] = (),
+    assume: Sequence[Fact] = (),
     seconds: float = 10.0,
     extract: str = "greedy",
     effort: float = 1.0,
@@ -125,6 +129,9 @@ def optimize(
     what is left: see `plan.certificate`. `effort` scales how far the search goes: 2 looks at about twice as
     many terms, 0 takes the program that differentiation gives.
 
+    `assume` has facts about variables, such as `tg.assume.symmetric(A)`, that are true of every array the
+    plan will be called with. Derivatives are worked out without them.
+
     With `structured=True` results are `Structured` objects: sums of products of small tensors and deltas,
     multiplied out by `.dense()` only, so that no identity and no outer product is ever made.
 
@@ -132,6 +139,7 @@ def optimize(
         MissingSizeError: if a size symbol has no number.
         VariableClashError: if two different variables have one name.
         RuleFileNotFoundError: if a rule file does not exist.
+        AssumptionError: if a fact is about a variable that no expression contains.
 
     Example:
         >>> from tensorgrad_eg import Variable, Derivative
@@ -145,22 +153,24 @@ def optimize(
     expressions, structure = _flat(wanted)
     numbers = _checked_sizes(expressions, sizes or {})
     files = rule_files(rules)
+    facts = checked(assume, variables(expressions))
     report = Report()
     started = time.monotonic()
     derived = derive(expressions, numbers, report, files)
+    derived = assumed(derived, expressions, facts, report, files)
     started = timed(report, "differentiate", started)
     with shown() as progress:
         parts = pieces(derived) if structured else None
-        start = derived if parts is None else replace(derived, dag=parts.dag)
+        start = derived if parts is None else replace(derived, dag=parts.dag, plain=None)
         searched = search(start, numbers, Budget.of(effort, seconds), report, files, progress.round)
         timed(report, "search", started)
         exact = seconds if extract == "exact" else None
-        problem = Problem(expressions, structure, derived, searched, report, seed, exact, files, parts)
+        problem = Problem(expressions, structure, derived, searched, report, seed, exact, files, parts, facts)
         return problem.plan(numbers, progress.cost)
 
 
-def simplify(e: Tensor) -> Tensor:
-    """The normal form of an expression, every derivative worked out.
+def simplify(e: Tensor, *, assume: Sequence[Fact] = ()) -> Tensor:
+    """The normal form of an expression, every derivative worked out, facts about variables used after that.
 
     Example:
         >>> from tensorgrad_eg import Variable, Derivative
@@ -168,7 +178,8 @@ def simplify(e: Tensor) -> Tensor:
         >>> print(simplify(Derivative(x @ x, x)))
         2 x[k]
     """
-    derived = tidied(derive([e], {}))
+    facts = checked(assume, variables([e]))
+    derived = tidied(assumed(derive([e], {}), [e], facts))
     return decode(derived, 0, e)
 
 

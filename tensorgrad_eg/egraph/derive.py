@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tensorgrad_eg.egraph.differentiate import Differentiation, Request, differentiate
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
@@ -39,12 +40,25 @@ class Stage:
 
 @dataclass
 class Derived:
-    """The normal form of some expressions: a program, with the labels of each expression's edges."""
+    """The normal form of some expressions: a program, with the labels of each expression's edges.
+
+    `facts` is what is declared about variables, as the rule files read it, and `plain` the program before
+    that was used.
+    """
 
     dag: Dag
     outputs: list[Encoded]
     symbols: dict[str, int | str]
     stages: list[Stage] = field(default_factory=list)
+    facts: str = ""
+    plain: Dag | None = None
+
+    def engine(self, files: tuple[Path, ...] | None, rulesets: frozenset[str], **options: Any) -> Engine:
+        """An e-graph that holds the program and the facts."""
+        engine = Engine(files, rulesets | {"facts"} if self.facts else rulesets, **options)
+        engine.load(self.dag, self.symbols)
+        engine.assume(self.facts)
+        return engine
 
 
 @dataclass
@@ -176,8 +190,7 @@ def tidied(derived: Derived, files: tuple[Path, ...] | None = None) -> Derived:
         >>> derived.dag.nodes[derived.dag.roots["out0"]].op
         'scale'
     """
-    engine = Engine(files, NORMAL | {"hoist"}, directed=DIRECTED | {"hoist"})
-    engine.load(derived.dag, derived.symbols)
+    engine = derived.engine(files, NORMAL | {"hoist"}, directed=DIRECTED | {"hoist"})
     engine.normalise("hoist", descend=True)
     snapshot = engine.snapshot(list(derived.dag.roots))
     return replace(

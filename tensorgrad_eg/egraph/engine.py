@@ -52,6 +52,7 @@ class Engine:
         self.matches: Counter[str] = Counter() if matches is None else matches
         self.symbols: dict[str, str | int] = {}
         self._chunks = 0
+        self._facts: tuple[str, ...] = ()
         for form in programs(
             files or rule_files(), rulesets, apart, directed
         ):  # one by one: a long program is parsed in quadratic time
@@ -94,6 +95,12 @@ class Engine:
         query = " ".join(f"(= t{at} (node {at}))" for at in sorted(set(nodes)))
         self._once(query, text)
 
+    def assume(self, statements: str) -> None:
+        """States what is declared about variables; rules about it run whenever terms are normalised."""
+        if statements:
+            self.command(statements)
+            self._facts = ("facts",)
+
     def _once(self, query: str, actions: str) -> None:
         self._chunks += 1
         name = f"load-{self._chunks}"
@@ -117,7 +124,7 @@ class Engine:
         """
         renames = ("substitute", "descend") if descend else ("substitute",)
         for _ in range(_ROUNDS):
-            self._settle(*also, "normalise")
+            self._settle(*self._facts, *also, "normalise")
             if not self._settle(*renames):
                 return
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from tensorgrad_eg.errors import RuleError, RuleFileNotFoundError
 
 #: Rulesets whose rewrites replace: the left side is deleted once the right side is there.
-DIRECTED = frozenset({"recognise", "normalise", "substitute", "descend", "differentiate"})
+DIRECTED = frozenset({"recognise", "normalise", "substitute", "descend", "differentiate", "facts"})
 
 SExpr = str | list["SExpr"]
 _TOKEN = re.compile(r';[^\n]*|"(?:[^"\\]|\\.)*"|[()]|[^\s()";]+')

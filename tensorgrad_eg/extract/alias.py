@@ -95,6 +95,28 @@ def _axis_marks(snapshot: Snapshot, value: Field, names: list[str]) -> list[tupl
     return marks
 
 
+def _symmetries(snapshot: Snapshot) -> dict[str, list[tuple[int, ...]]]:
+    """The orders of axes in which symmetric variables may be read: their readings are in one class."""
+    found: dict[str, set[tuple[int, ...]]] = {}
+    for nodes in snapshot.nodes.values():
+        reads: list[Any] = [node.payload for node in nodes if node.op == "variable"]
+        for name, axes in reads[1:]:
+            if name == reads[0][0] and len(set(axes)) == len(axes) and set(axes) == set(reads[0][1]):
+                found.setdefault(name, set()).add(tuple(reads[0][1].index(axis) for axis in axes))
+    return {name: _group(sorted(orders)) for name, orders in sorted(found.items())}
+
+
+def _group(orders: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """All orders that come about by one of these after another; each has its inverse among them."""
+    known = [tuple(range(len(orders[0])))]
+    for one in known:
+        for order in orders:
+            both = tuple(one[n] for n in order)
+            if both not in known:
+                known.append(both)
+    return known
+
+
 class _Fingerprints:
     """Evaluates the chosen terms over a finite field."""
 
@@ -102,6 +124,7 @@ class _Fingerprints:
         self.snapshot, self.choice = snapshot, choice
         widest = max((len(snapshot.free[c]) for c in choice), default=0)
         self.size = 3 if widest <= 5 else 2
+        self.symmetries = _symmetries(snapshot)
         self.values: dict[int, Field] = {}
         for root in sorted(choice):
             self._evaluate(root)
@@ -161,6 +184,9 @@ class _Fingerprints:
         count = self.size ** len(axes)
         flat = _mix(np.arange(_LANES * count, dtype=np.uint64), f"variable {name}")
         full = flat.reshape(_LANES, *[self.size] * len(axes))
+        if name in self.symmetries:
+            mirrored = [full.transpose(0, *(n + 1 for n in order)) for order in self.symmetries[name]]
+            full = np.stack(mirrored).sum(axis=0, dtype=np.uint64) % _P
         letters = {edge: n + 1 for n, edge in enumerate(names)}
         picked: Field = np.einsum(full, [0, *(letters[a] for a in axes)], [0, *(letters[n] for n in names)])
         return picked

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tensorgrad_eg.egraph.derive import Derived
-from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.derive import NORMAL, Derived
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag
@@ -42,12 +41,16 @@ _EFFORT = 200_000
 
 @dataclass
 class Searched:
-    """A saturated e-graph and the program it started from: enough to price it for other sizes."""
+    """A saturated e-graph and the program it started from: enough to price it for other sizes.
+
+    Where facts were used, `plain` is the program without them.
+    """
 
     dag: Dag
     start: Snapshot
     final: Snapshot
     _aliases: dict[int, dict[int, Alias]] = field(default_factory=dict)
+    plain: Snapshot | None = None
 
     def alias(self, snapshot: Snapshot) -> dict[int, Alias]:
         """The aliases of one of the two, found once."""
@@ -76,15 +79,23 @@ def search(
     progress: Callable[[int, int], None] = lambda round_, nodes: None,
 ) -> Searched:
     """Saturates an e-graph that starts as the normal-form program."""
-    engine = Engine(files, _SEARCH, report.matches)
-    engine.load(derived.dag, derived.symbols)
+    engine = derived.engine(files, _SEARCH, matches=report.matches)
     engine.normalise()
     roots = list(derived.dag.roots)
     start = engine.snapshot(roots)
     saturate(engine, sizes, budget, report, progress)
     final = engine.snapshot(roots)
     report.nodes, report.classes = final.size, len(final.nodes)
-    return Searched(derived.dag, start, final)
+    return Searched(derived.dag, start, final, plain=_plain(derived, files))
+
+
+def _plain(derived: Derived, files: tuple[Path, ...] | None) -> Snapshot | None:
+    """The program without the facts, if there are any."""
+    if derived.plain is None:
+        return None
+    engine = replace(derived, dag=derived.plain, facts="").engine(files, NORMAL)
+    engine.normalise()
+    return engine.snapshot(list(derived.plain.roots))
 
 
 def extract(
@@ -121,10 +132,18 @@ def extract(
 
 
 def started(searched: Searched, roots: Sequence[str], sizes: Mapping[str, int]) -> Extracted:
-    """The program that the search started from: ordinary differentiation, each tensor computed once."""
-    priced = price(searched.start, sizes, searched.alias(searched.start))
-    solution = Extractor(priced, [priced.root(r) for r in roots]).tree_choice()
-    return Extracted(priced, solution, sum(int(priced.prices[way]) for way in solution.choice.values()))
+    """The program that the search started from: ordinary differentiation, each tensor computed once.
+
+    Facts may make it dearer by a step or two; then it is the one without them, whose cost is given anyway.
+    """
+    cost, found = 0, []
+    for snapshot in (searched.start, searched.plain):
+        if snapshot is not None:
+            priced = price(snapshot, sizes, searched.alias(snapshot))
+            solution = Extractor(priced, [priced.root(r) for r in roots]).tree_choice()
+            cost = sum(int(priced.prices[way]) for way in solution.choice.values())
+            found.append((priced, solution))
+    return Extracted(*min(found, key=lambda one: one[1].cost), cost)
 
 
 def _known(priced: Priced, dag: Dag) -> dict[int, int]:

@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.egraph.snapshot import Snapshot, smallest
 from tensorgrad_eg.egraph.term import ENode
 from tensorgrad_eg.verify import labelled as op
+from tensorgrad_eg.verify.facts import conform
 from tensorgrad_eg.verify.labelled import Labelled, Numpy
 
 #: Sizes of edges, one symbol after the other: different ones, so that exchanged edges show.
@@ -33,18 +35,22 @@ _LARGEST = 1 << 21
 class Draw:
     """How data are drawn: signed numbers around zero, or positive ones, at which logarithms and roots exist.
 
+    They are then moved to where the facts are true of them.
+
     >>> Draw(seed=3, positive=True).array("x", (2,)).min() > 0
     np.True_
     """
 
     seed: int
     positive: bool = False
+    facts: tuple[Fact, ...] = ()
 
     def array(self, name: str, shape: tuple[int, ...]) -> Any:
         """The array of a variable; it depends on nothing but the draw, the name and the shape."""
         digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
         random = np.random.default_rng([self.seed, int.from_bytes(digest, "little")])
-        return random.uniform(0.3, 1.4, shape) if self.positive else random.normal(0.0, 0.8, shape)
+        array = random.uniform(0.3, 1.4, shape) if self.positive else random.normal(0.0, 0.8, shape)
+        return conform(name, array, self.facts)
 
 
 @dataclass

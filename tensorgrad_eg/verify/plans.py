@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.errors import CheckError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, Variable, children, postorder, variables
 from tensorgrad_eg.plan.plan import Plan
 from tensorgrad_eg.verify.evaluate import DIFFERENCES, evaluate_all, reference
+from tensorgrad_eg.verify.facts import conform
 
 Array = NDArray[Any]
 #: Differences instead of derivatives are not better than this.
@@ -59,8 +61,9 @@ def check_plan(
     seed: int = 0,
     backend: str = "numpy",
     autograd: bool | None = None,
+    facts: Sequence[Fact] = (),
 ) -> PlanCheck:
-    """Runs a plan on random data and compares every output with its expression.
+    """Runs a plan on random data, of which the facts are true, and compares every output with its expression.
 
     Derivatives are compared with torch's where torch is installed, else with central differences (`autograd`
     False takes them in any case), which are good to 1e-6. At sizes that would take long, the plan is resized.
@@ -80,7 +83,8 @@ def check_plan(
         )
     how = reference(expressions, autograd)
     tolerance = max(rtol, _DIFFERENCES) if how == DIFFERENCES else rtol
-    for arrays in draws(variables(expressions).values(), plan.sizes, seed):
+    for free in draws(variables(expressions).values(), plan.sizes, seed):
+        arrays = {name: conform(name, array, facts) for name, array in free.items()}
         wanted = evaluate_all(expressions, arrays, np.float64, plan.sizes, autograd)
         if all(np.isfinite(value).all() for value in wanted):
             break

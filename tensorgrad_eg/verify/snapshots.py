@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import ENode
 from tensorgrad_eg.verify.classes import ClassValues, Draw
@@ -75,23 +76,23 @@ class SnapshotCheck:
         return not self.mismatches
 
 
-def check_snapshot(snapshot: Snapshot, seed: int = 0) -> list[Mismatch]:
-    """Every e-node that does not equal its class.
+def check_snapshot(snapshot: Snapshot, seed: int = 0, facts: tuple[Fact, ...] = ()) -> list[Mismatch]:
+    """Every e-node that does not equal its class, on data of which the facts are true.
 
     >>> check_snapshot(Snapshot({}, {}, {}))
     []
     """
-    return inspect_snapshot(snapshot, seed).mismatches
+    return inspect_snapshot(snapshot, seed, facts).mismatches
 
 
-def inspect_snapshot(snapshot: Snapshot, seed: int = 0) -> SnapshotCheck:
+def inspect_snapshot(snapshot: Snapshot, seed: int = 0, facts: tuple[Fact, ...] = ()) -> SnapshotCheck:
     """Compares every e-node with its class, on data of both signs and on positive data.
 
     >>> inspect_snapshot(Snapshot({}, {}, {})).compared
     0
     """
     check = SnapshotCheck()
-    draws = [ClassValues(snapshot, Draw(seed, positive)) for positive in (False, True)]
+    draws = [ClassValues(snapshot, Draw(seed, positive, facts)) for positive in (False, True)]
     for at, nodes in sorted(snapshot.nodes.items()):
         if at not in draws[0].choice:
             continue

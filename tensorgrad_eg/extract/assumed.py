@@ -1,0 +1,102 @@
+"""The normal form that declared facts allow, with which the search starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tensorgrad_eg.assume import Fact
+from tensorgrad_eg.egraph.derive import NORMAL, Derived, Stage
+from tensorgrad_eg.egraph.encode import Encoded
+from tensorgrad_eg.egraph.facts import statements
+from tensorgrad_eg.egraph.saturate import Report
+from tensorgrad_eg.egraph.snapshot import Snapshot, dag_of, smallest
+from tensorgrad_eg.egraph.term import Dag, ENode
+from tensorgrad_eg.expr import Tensor
+from tensorgrad_eg.extract.alias import aliases
+
+#: In larger programs a renamed tensor stays one tensor: what is inside is not met by what is outside.
+_SMALL = 1000
+
+
+def assumed(
+    derived: Derived,
+    expressions: Sequence[Tensor],
+    facts: Sequence[Fact],
+    report: Report | None = None,
+    files: tuple[Path, ...] | None = None,
+) -> Derived:
+    """The normal form in which the facts are used; derivatives have been worked out without them.
+
+    Example:
+        >>> from tensorgrad_eg.assume import sums_to_one
+        >>> from tensorgrad_eg.egraph.derive import derive
+        >>> from tensorgrad_eg.expr import Variable
+        >>> Y = Variable("Y", ["c"])
+        >>> after = assumed(derive([Y.sum()], {}), [Y.sum()], [sums_to_one(Y)])
+        >>> after.dag.nodes[after.dag.roots["out0"]]
+        ENode(op='number', payload=Fraction(1, 1), children=())
+    """
+    if not facts:
+        return derived
+    now = replace(derived, facts=statements(facts), plain=derived.dag)
+    report = report or Report()
+    while True:
+        engine = now.engine(files, NORMAL, matches=report.matches)
+        engine.normalise(descend=len(now.dag.nodes) < _SMALL)
+        snapshot = engine.snapshot(list(now.dag.roots))
+        dag, again = merged(snapshot)
+        now = replace(now, dag=dag, symbols=snapshot.symbols)
+        if not again:
+            break
+    outputs = [Encoded(dag.roots[f"out{n}"], was.labels) for n, was in enumerate(derived.outputs)]
+    subjects = {
+        f"out{n}": (e, was.labels) for n, (e, was) in enumerate(zip(expressions, outputs, strict=True))
+    }
+    stage = Stage("facts", derived.dag, dag, None, subjects, dict(dag.roots))
+    return replace(now, outputs=outputs, stages=[*derived.stages, stage])
+
+
+def merged(snapshot: Snapshot) -> tuple[Dag, bool]:
+    """The program of smallest terms, tensors that differ by names of bound edges made one; whether any did.
+
+    A symmetric A makes such tensors of A[n,j] x[j] and A[i,n] x[i], summed over j and over i.
+
+    Example:
+        >>> x = [[ENode("variable", ("x", (edge,)))] for edge in "ij"]
+        >>> sums = [[ENode("reduce", frozenset(edge), (n,))] for n, edge in enumerate("ij")]
+        >>> free = {0: frozenset("i"), 1: frozenset("j"), 2: frozenset(), 3: frozenset(), 4: frozenset()}
+        >>> nodes = dict(enumerate([*x, *sums, [ENode("add", None, (2, 3))]]))
+        >>> merged(Snapshot(nodes, free, {"e": 4}, {"i": "n", "j": "n"}))[0].nodes[-1]
+        ENode(op='add', payload=None, children=(1, 1))
+    """
+    exact = {at: [n for n in nodes if snapshot.exact(at, n)] or nodes for at, nodes in snapshot.nodes.items()}
+    choice = smallest(replace(snapshot, nodes=exact))
+    alias = aliases(snapshot)
+    weight = _weights(choice)
+    kept: dict[tuple[int, tuple[str, ...]], int] = {}
+    for at in sorted(choice, key=lambda at: (weight[at], at)):
+        kept.setdefault((alias[at].group, alias[at].axes), at)
+    one = {at: kept[alias[at].group, alias[at].axes] for at in choice}
+    short = {
+        at: ENode(node.op, node.payload, tuple(one[c] for c in node.children)) for at, node in choice.items()
+    }
+    dag = dag_of(snapshot, short, {name: one[at] for name, at in snapshot.roots.items()})
+    return dag, len(dag.nodes) < len(dag_of(snapshot, choice, snapshot.roots).nodes)
+
+
+def _weights(choice: dict[int, ENode]) -> dict[int, int]:
+    """The size of every chosen term, written out: a part weighs less than the whole."""
+    weight: dict[int, int] = {}
+    for root in choice:
+        stack = [root]
+        while stack:
+            at = stack[-1]
+            missing = [c for c in choice[at].children if c not in weight]
+            if at in weight or not missing:
+                stack.pop()
+                weight[at] = 1 + sum(weight[c] for c in choice[at].children)
+            else:
+                stack.extend(missing)
+    return weight

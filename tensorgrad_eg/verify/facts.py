@@ -1,0 +1,114 @@
+"""Random data of which declared facts are true.
+
+>>> from tensorgrad_eg.assume import symmetric
+>>> from tensorgrad_eg.expr import Variable
+>>> conform("A", np.array([[1.0, 2.0], [4.0, 3.0]]), [symmetric(Variable("A", i="n", j="n"))])
+array([[1., 3.],
+       [3., 3.]])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensorgrad_eg.assume import Fact
+from tensorgrad_eg.errors import CheckError
+
+Array = NDArray[Any]
+#: How far from true a fact may be, and how often an array is moved towards all of them in turn.
+_EXACT, _ROUNDS = 1e-13, 300
+
+
+def conform(name: str, array: Array, facts: Iterable[Fact]) -> Array:
+    """An array near the given one that has every fact about the variable of this name.
+
+    It is moved to the nearest array that has the first fact, then the second, and so on, until it has all.
+
+    Raises:
+        CheckError: if none is found.
+
+    >>> from tensorgrad_eg.assume import diagonal, orthogonal
+    >>> from tensorgrad_eg.expr import Variable
+    >>> D = Variable("D", i="n", j="n")
+    >>> conform("D", np.array([[0.5, 2.0], [1.0, -0.1]]), [diagonal(D), orthogonal(D)])
+    array([[ 1.,  0.],
+           [ 0., -1.]])
+    """
+    own = [fact for fact in facts if fact.variable.name == name]
+    for start in _starts(array, own) if own else [array]:
+        found = start
+        for _ in range(_ROUNDS):
+            if all(holds(fact, found) for fact in own):
+                return found
+            for fact in own:
+                found = _NEAREST[fact.kind](found, fact.axes)
+    raise CheckError(f"no array was found of which all of this is true: {', '.join(map(str, own))}.")
+
+
+def holds(fact: Fact, array: Array) -> bool:
+    """Whether a fact is true of an array, up to rounding.
+
+    >>> from tensorgrad_eg.assume import positive
+    >>> from tensorgrad_eg.expr import Variable
+    >>> holds(positive(Variable("x", ["k"])), np.array([1.0, 0.0]))
+    False
+    """
+    if fact.kind == "positive":
+        return bool((array > 0).all())
+    nearest = _NEAREST[fact.kind](array, fact.axes)
+    return bool(np.abs(nearest - array).max(initial=0.0) <= _EXACT)
+
+
+def _starts(array: Array, facts: Sequence[Fact]) -> Iterator[Array]:
+    """The array, and identity matrices: they have every fact about two edges, and are one-hot."""
+    yield array
+    for axes in dict.fromkeys(fact.axes for fact in facts if len(fact.axes) == 2):
+        matrices = np.moveaxis(np.zeros_like(array), axes, (-2, -1))
+        yield np.moveaxis(matrices + np.eye(array.shape[axes[0]]), (-2, -1), axes)
+
+
+def _symmetric(array: Array, axes: Sequence[int]) -> Array:
+    mirrored: Array = (array + array.swapaxes(*axes)) / 2
+    return mirrored
+
+
+def _diagonal(array: Array, axes: Sequence[int]) -> Array:
+    matrices = np.moveaxis(array, axes, (-2, -1))
+    return np.moveaxis(np.asarray(matrices * np.eye(matrices.shape[-1])), (-2, -1), axes)
+
+
+def _orthogonal(array: Array, axes: Sequence[int]) -> Array:
+    left, _, right = np.linalg.svd(np.moveaxis(array, axes, (-2, -1)))
+    return np.moveaxis(np.asarray(left @ right), (-2, -1), axes)
+
+
+def _positive(array: Array, axes: Sequence[int]) -> Array:
+    return np.where(array == 0, 1.0, np.abs(array))
+
+
+def _one_hot(array: Array, axes: Sequence[int]) -> Array:
+    top = np.argmax(array, axis=axes[0], keepdims=True)
+    place = np.arange(array.shape[axes[0]]).reshape([-1 if n == axes[0] else 1 for n in range(array.ndim)])
+    return np.asarray(place == top, dtype=float)
+
+
+def _sums_to_one(array: Array, axes: Sequence[int]) -> Array:
+    """Positive entries are scaled, others are shifted."""
+    total = array.sum(axis=axes[0], keepdims=True)
+    scaled: Array = array / total if (array > 0).all() else array + (1 - total) / array.shape[axes[0]]
+    return scaled
+
+
+#: The nearest array that has a fact.
+_NEAREST: dict[str, Callable[[Array, Sequence[int]], Array]] = {
+    "symmetric": _symmetric,
+    "diagonal": _diagonal,
+    "orthogonal": _orthogonal,
+    "positive": _positive,
+    "one_hot": _one_hot,
+    "sums_to_one": _sums_to_one,
+}
