@@ -207,6 +207,13 @@ def test_tables_and_pictures_show_the_pieces() -> None:
     assert repr(plan).startswith("<Plan: VV[a,a_] from V; 1 step")
 
 
+def test_the_derivation_goes_down_to_the_pieces() -> None:
+    """A structured plan is explained as far as its own cost."""
+    plan = planned(tg.hessian((F.tanh(X @ W) ** 2).sum(), X))
+    steps = [step for step in plan.explain() if step.cost_after is not None]
+    assert steps[-1].cost_after == plan.flops
+
+
 def test_a_piece_is_no_view_of_an_argument() -> None:
     """Changing a piece changes no argument."""
     plan = planned(x * x.rename(n="k"))

@@ -63,7 +63,7 @@ def explain(problem: Problem, plan: Plan, check: bool = True, detail: Detail = "
                 (stage, replay(engine, stage, number, world, bench.rules, problem.report.matches))
             )
     found = list(programs(problem, plan, bench, writer))
-    outputs = dict(zip(problem.expressions, plan.names, strict=True))
+    outputs = dict(zip(problem.expressions, plan.results, strict=True))
     phases = [directed_phase(writer, stage, done, outputs) for stage, done in replayed]
     phases.append(search_phase(problem, plan, bench, writer, found))
     return Derivation(tuple(phase for phase in phases if phase.steps), plan.flops, detail)

@@ -33,7 +33,7 @@ class Program:
 
 def programs(problem: Problem, plan: Plan, bench: Bench, writer: Writer) -> Iterator[Program]:
     """The normal form, what single rules make of it, and the plan itself where these do not lead to it."""
-    start, symbols = problem.derived.dag, problem.derived.symbols
+    start, symbols = problem.searched.dag, problem.derived.symbols
     now = Program((), _results(writer, start), cost_of(bench, start, symbols, plan.sizes))
     yield now
     for move in descend(bench, start, symbols, plan.sizes, plan.flops, problem.report.matches):

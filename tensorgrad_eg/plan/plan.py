@@ -176,6 +176,11 @@ class Plan:
             else [f"result{n}" for n in range(1, len(self.outputs) + 1)]
         )
 
+    @property
+    def results(self) -> list[str]:
+        """What each tensor that was asked for is called; of a structured plan, outputs are pieces of these."""
+        return self.names
+
     def __call__(self, /, **arrays: Any) -> Any:
         """Run the plan on arrays given by variable name, their axes in the order of the variable's edges."""
         backend, bound = self._signature.bind(arrays)
