@@ -17,6 +17,8 @@ from tensorgrad_eg.egraph.text import OPERATIONS, Reader, quote, term
 _CHUNK = 40
 #: Rounds after which a directed phase is taken to run in circles.
 _ROUNDS = 400
+#: … and matches: what is equal stays equal, so a phase may end before it is through.
+_MATCHES = 1_000_000
 
 
 class Engine:
@@ -130,7 +132,10 @@ class Engine:
 
     def _settle(self, *rulesets: str) -> bool:
         """Runs rulesets side by side until nothing changes; whether anything did."""
+        before = self.matches.total()
         for rounds in range(_ROUNDS):
+            if self.matches.total() - before > _MATCHES:
+                return False
             self.run("analysis", saturate=True)
             if self.run("recognise", saturate=True):
                 self.run("analysis", saturate=True)
