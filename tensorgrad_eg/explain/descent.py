@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.rules import DIRECTED, Rule, alone
 from tensorgrad_eg.egraph.saturate import state_sizes
 from tensorgrad_eg.egraph.term import Dag
@@ -16,7 +17,7 @@ from tensorgrad_eg.extract.extract import Extracted, Searched, extract
 #: How much dearer a detour may be than what it replaces.
 SLACK = 32.0
 #: Programs of a descent that are priced: enough for small problems to be explained to the end.
-_TRIES = 100
+_TRIES = 60
 #: Programs with more nodes than this are not searched rule by rule, …
 _LARGEST = 400
 #: … and not by two rules at once.
@@ -76,9 +77,16 @@ def cost_of(bench: Bench, program: Dag, symbols: Mapping[str, str | int], sizes:
     """
     with bench.fresh() as engine:
         engine.load(program, dict(symbols))
-        engine.normalise()
+        _settle(engine)
         snapshot = engine.snapshot(program.roots)
         return _flops(extract(Searched(program, snapshot, snapshot), list(program.roots), sizes, steps=0))
+
+
+def _settle(engine: Engine) -> None:
+    """Normal form, and renames one level deeper, as in a round of the search."""
+    engine.normalise()
+    if engine.run("descend"):
+        engine.normalise()
 
 
 def _acts(rule: Rule) -> bool:
@@ -149,7 +157,7 @@ class _Round:
     def _prepare(self) -> None:
         """Reorders factors, lists and judges: what the rules ask for."""
         listing = [r.name for r in self.bench.rules if r.ruleset not in DIRECTED | LISTING and not _acts(r)]
-        self.engine.run("analysis", saturate=True)
+        _settle(self.engine)
         self.engine.run(alone(_HELPER))
         self.engine.run("analysis", saturate=True)
         self.engine.run("prospect", saturate=True)
