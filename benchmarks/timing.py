@@ -1,8 +1,8 @@
 """Run times, always as a ratio of two programs that take turns in one process.
 
 Machines are noisy and slow down with heat and company: an absolute time is no result. Each turn runs a
-program often enough to last for some milliseconds, the turns of the two alternate, and what counts is the
-median over pairs of neighbouring turns, which a slow spell hits alike.
+program often enough to last for some milliseconds of processor time, the turns of the two alternate, and what
+counts is the median over pairs of neighbouring turns, which a slow spell hits alike.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _calls(thunk: Thunk) -> int:
 
 def _turn(thunk: Thunk, calls: int) -> float:
     """Seconds per call."""
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(calls):
         thunk()
-    return (time.perf_counter() - started) / calls
+    return (time.process_time() - started) / calls

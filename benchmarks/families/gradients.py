@@ -1,13 +1,86 @@
-"""G4: all weight gradients of networks together. Reverse mode is what they have to cost."""
+"""G: all weight gradients of networks together. Reverse mode is what they have to cost."""
 
 from __future__ import annotations
 
-from benchmarks.case import Hand, Problem, Sizes, case
+import torch
+
+from benchmarks.case import Hand, Problem, Sizes, Tensors, case, standard_normal
+from benchmarks.hand import multilinear as hand
 from benchmarks.hand.backward import mlp_gradient_steps, mlp_gradients
 from benchmarks.hand.mlp_steps import hand_sizes
 from benchmarks.hand.reference import gradients_of
+from benchmarks.models import multilinear
 from benchmarks.models.mlp import Mlp
 from benchmarks.models.transformer import Transformer
+
+_CHAINS = [{"B": 64, "d": 64, "L": 20}, {"B": 256, "d": 256, "L": 8}]
+
+
+@case("G", "G1 chain", _CHAINS, smoke={"B": 5, "d": 6, "L": 4}, target=2.0)
+def linear_chain(sizes: Sizes) -> Problem:
+    """½‖XW₁…W_L − Y‖²: the loss and all gradients."""
+    length = sizes["L"]
+    loss, weights = multilinear.chain_loss(length)
+
+    def reference(t: Tensors) -> dict[str, torch.Tensor]:
+        def value(u: Tensors) -> torch.Tensor:
+            return multilinear.chain_torch(length, u)
+
+        return {"loss": value(t), **gradients_of(value, list(weights))(t)}
+
+    return Problem(
+        {"loss": loss, **{name: loss.grad(weight) for name, weight in weights.items()}},
+        multilinear.chain_data(sizes["B"], sizes["d"], length),
+        reference,
+        Hand(
+            lambda t: hand.chain_gradients(length, t),
+            hand.chain_steps(length),
+            {"b": sizes["B"], "i": sizes["d"], "j": sizes["d"]},
+        ),
+    )
+
+
+def _mps(sizes: Sizes, lower: str) -> Problem:
+    sites, D = sizes["n"], sizes["D"]
+    ket = multilinear.mps("a", sites)
+    overlap = multilinear.mps_overlap(ket, ket if lower == "A" else multilinear.mps("b", sites))
+    names = [core.name for core in ket]
+    labels = {"p": sizes["p"], "a": D, "b": D, "c": D, "d": D}
+    return Problem(
+        {core.name: overlap.grad(core) for core in ket},
+        multilinear.mps_data(sites, sizes["p"], D, "a" if lower == "A" else "ab"),
+        gradients_of(lambda t: multilinear.mps_torch(sites, lower, t), names),
+        Hand(lambda t: hand.mps_gradients(sites, lower, t), hand.mps_steps(sites, lower), labels),
+    )
+
+
+_STATES = [{"n": 20, "p": 2, "D": 32}, {"n": 20, "p": 4, "D": 32}, {"n": 20, "p": 2, "D": 64}]
+
+
+@case("G", "G2 overlap", _STATES, smoke={"n": 4, "p": 2, "D": 3}, target=5.0)
+def overlap(sizes: Sizes) -> Problem:
+    """⟨B|A⟩ of two matrix product states by all cores of A: the ket's part of 3 (F − root)."""
+    return _mps(sizes, "B")
+
+
+@case("G", "G2 norm", _STATES, smoke={"n": 4, "p": 2, "D": 3}, target=5.0)
+def norm(sizes: Sizes) -> Problem:
+    """⟨A|A⟩ by all cores of A: the ket's environments, doubled, and not the bra's too."""
+    return _mps(sizes, "A")
+
+
+@case("G", "G3 CP", [{"n": 64, "r": 64}, {"n": 150, "r": 150}], smoke={"n": 6, "r": 4}, target=2.0)
+def cp(sizes: Sizes) -> Problem:
+    """½‖X − [[A, B, C]]‖² by the three factors: two passes over X instead of three."""
+    loss, factors = multilinear.cp_loss()
+    n, r = sizes["n"], sizes["r"]
+    return Problem(
+        {name: loss.grad(factor) for name, factor in factors.items()},
+        standard_normal({"X": [n, n, n], "A": [n, r], "B": [n, r], "C": [n, r]}),
+        gradients_of(multilinear.cp_torch, list(factors)),
+        Hand(hand.cp_gradients, hand.CP_STEPS, {"i": n, "j": n, "k": n, "r": r, "s": r}),
+    )
+
 
 _DEPTHS = (2, 4, 8, 16, 32, 48)
 
