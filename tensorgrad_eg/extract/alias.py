@@ -11,20 +11,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import islice, permutations, product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tensorgrad_eg.egraph.snapshot import Snapshot, smallest
 from tensorgrad_eg.egraph.term import ENode
+from tensorgrad_eg.extract.field import LANES, Field, P, mix, number, power, variable
 
-Field = NDArray[np.uint64]
-_P = np.uint64(2**31 - 1)
-#: Each value is drawn twice, independently: the fingerprint has about 62 bits.
-_LANES = 2
 _TRIES = 120
 
 
@@ -90,7 +85,7 @@ def _axis_marks(snapshot: Snapshot, value: Field, names: list[str]) -> list[tupl
     for n, name in enumerate(names):
         others = tuple(axis for axis in range(1, value.ndim) if axis != n + 1)
         marks.append(
-            (str(snapshot.symbols.get(name, name)), tuple((value % _P).sum(axis=others).ravel().tolist()))
+            (str(snapshot.symbols.get(name, name)), tuple((value % P).sum(axis=others).ravel().tolist()))
         )
     return marks
 
@@ -149,11 +144,11 @@ class _Fingerprints:
             case "variable":
                 return self._variable(payload, names)
             case "delta":
-                return np.stack([np.eye(self.size, dtype=np.uint64)] * _LANES)
+                return np.stack([np.eye(self.size, dtype=np.uint64)] * LANES)
             case "number":
-                return _number(payload)
+                return number(payload)
             case "constant" | "extent":
-                return _mix(np.arange(1, _LANES + 1, dtype=np.uint64), f"{node.op} {payload}")
+                return mix(np.arange(1, LANES + 1, dtype=np.uint64), f"{node.op} {payload}")
             case "contract":
                 return self._sum(self._times(kids, payload, names), payload, names, kids)
             case "reduce":
@@ -161,16 +156,16 @@ class _Fingerprints:
                     self._spread(kids[0], sorted(self._names(kids) | payload)), payload, names, kids
                 )
             case "add":
-                total = np.zeros((_LANES, *[self.size] * len(names)), dtype=np.uint64)
+                total = np.zeros((LANES, *[self.size] * len(names)), dtype=np.uint64)
                 for child in kids:
-                    total = (total + self._cut(child, names)) % _P
+                    total = (total + self._cut(child, names)) % P
                 return total
             case "scale":
-                return self._cut(kids[0], names) * _number(payload).reshape(-1, *[1] * len(names)) % _P
+                return self._cut(kids[0], names) * number(payload).reshape(-1, *[1] * len(names)) % P
             case "power":
-                return _power(self._cut(kids[0], names), payload)
+                return power(self._cut(kids[0], names), payload)
             case "apply":
-                return _mix(self._cut(kids[0], names), f"apply {payload}")
+                return mix(self._cut(kids[0], names), f"apply {payload}")
             case "softmax" | "logsumexp":
                 return self._softmax(node, names)
             case _:
@@ -181,12 +176,10 @@ class _Fingerprints:
 
     def _variable(self, payload: Any, names: list[str]) -> Field:
         name, axes = payload
-        count = self.size ** len(axes)
-        flat = _mix(np.arange(_LANES * count, dtype=np.uint64), f"variable {name}")
-        full = flat.reshape(_LANES, *[self.size] * len(axes))
+        full = variable(name, (self.size,) * len(axes))
         if name in self.symmetries:
             mirrored = [full.transpose(0, *(n + 1 for n in order)) for order in self.symmetries[name]]
-            full = np.stack(mirrored).sum(axis=0, dtype=np.uint64) % _P
+            full = np.stack(mirrored).sum(axis=0, dtype=np.uint64) % P
         letters = {edge: n + 1 for n, edge in enumerate(names)}
         picked: Field = np.einsum(full, [0, *(letters[a] for a in axes)], [0, *(letters[n] for n in names)])
         return picked
@@ -195,7 +188,7 @@ class _Fingerprints:
         """The child's value with an axis for each name, of length one where it has none."""
         own = sorted(self.snapshot.free[child])
         value = self.values[child]
-        shape = (_LANES, *(self.size if n in own else 1 for n in names))
+        shape = (LANES, *(self.size if n in own else 1 for n in names))
         return value.reshape(shape) if set(own) <= set(names) else self._cut(child, names)
 
     def _cut(self, child: int, names: list[str]) -> Field:
@@ -203,17 +196,17 @@ class _Fingerprints:
         own = sorted(self.snapshot.free[child])
         index = (slice(None), *(slice(None) if n in names else 0 for n in own))
         value = self.values[child][index]
-        return value.reshape((_LANES, *(self.size if n in own else 1 for n in names)))
+        return value.reshape((LANES, *(self.size if n in own else 1 for n in names)))
 
     def _times(self, kids: tuple[int, ...], over: frozenset[str], names: list[str]) -> Field:
         union = sorted(set(names) | over | self._names(kids))
-        return self._spread(kids[0], union) * self._spread(kids[1], union) % _P
+        return self._spread(kids[0], union) * self._spread(kids[1], union) % P
 
     def _sum(self, value: Field, over: frozenset[str], names: list[str], kids: tuple[int, ...]) -> Field:
         union = sorted(set(names) | over | self._names(kids))
-        value = np.broadcast_to(value, (_LANES, *[self.size] * len(union)))
+        value = np.broadcast_to(value, (LANES, *[self.size] * len(union)))
         drop = tuple(n + 1 for n, edge in enumerate(union) if edge in over)
-        summed = value.sum(axis=drop, dtype=np.uint64) % _P if drop else value
+        summed = value.sum(axis=drop, dtype=np.uint64) % P if drop else value
         left = [edge for edge in union if edge not in over]
         index = (slice(None), *(slice(None) if edge in names else 0 for edge in left))
         return np.ascontiguousarray(summed[index])
@@ -224,13 +217,13 @@ class _Fingerprints:
         union = sorted(self.snapshot.free[child] | over)
         value = self._spread(child, union)
         drop = tuple(n + 1 for n, edge in enumerate(union) if edge in over)
-        total = _mix(value, "exp").sum(axis=drop, keepdims=True, dtype=np.uint64) % _P
+        total = mix(value, "exp").sum(axis=drop, keepdims=True, dtype=np.uint64) % P
         if node.op == "softmax":
             full = np.broadcast_to(
-                _mix(value, "exp") * _mix(total, "over") % _P, (_LANES, *[self.size] * len(union))
+                mix(value, "exp") * mix(total, "over") % P, (LANES, *[self.size] * len(union))
             )
             return np.ascontiguousarray(full)
-        return _mix(total, "log").reshape(_LANES, *[self.size] * len(names))
+        return mix(total, "log").reshape(LANES, *[self.size] * len(names))
 
     def _rename(self, payload: Any, child: int, names: list[str]) -> Field:
         renamed = [payload[1] if n == payload[0] else n for n in sorted(self.snapshot.free[child])]
@@ -243,31 +236,3 @@ class _Fingerprints:
 
 def _digest(value: Field) -> bytes:
     return hashlib.blake2b(value.tobytes(), digest_size=16).digest()
-
-
-def _mix(value: Field, salt: str) -> Field:
-    """A random function of the values, one for each salt (the finaliser of splitmix64)."""
-    seed = int.from_bytes(hashlib.blake2b(salt.encode(), digest_size=8).digest(), "little")
-    x = value + np.uint64(seed)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x ^ (x >> np.uint64(31))) % _P
-
-
-def _number(value: Fraction) -> Field:
-    p = int(_P)
-    residue = value.numerator * pow(value.denominator, -1, p) % p
-    return np.full(_LANES, residue, dtype=np.uint64)
-
-
-def _power(value: Field, exponent: Fraction) -> Field:
-    if exponent.denominator != 1:
-        return _mix(value, f"power {exponent}")
-    result = np.ones_like(value)
-    base, left = value, abs(exponent.numerator) * (1 if exponent > 0 else int(_P) - 2)
-    while left:
-        if left & 1:
-            result = result * base % _P
-        base = base * base % _P
-        left >>= 1
-    return result
