@@ -115,8 +115,20 @@ def test_depth() -> None:
         h = F.tanh(F.sum(tg.Variable(f"W{layer}", i="n", k="n") * h, "k").rename(i="k"))
     picture = draw(h).picture
     assert len(picture.nodes) < 400
-    assert re.fullmatch(r"\d+ marks are shown, \d+ parts? left out \(⋯\)", picture.note)
+    assert re.fullmatch(r"\d+ marks are shown, \d+ parts? left out \(…\)", picture.note)
     assert picture.note in draw(h).dot
+
+
+def test_results_of_a_large_plan() -> None:
+    """However much is left out of the picture of a plan, its results are in it."""
+    h: tg.Tensor = tg.Variable("X", ["b", "d"])
+    weights = [tg.Variable(f"W{layer}", d="d", e="d") for layer in range(12)]
+    for weight in weights:
+        h = h + F.tanh(F.dot(h, weight, "d").rename(e="d"))
+    wanted = {f"d{weight.name}": F.sum(h).grad(weight) for weight in weights}
+    picture = tg.optimize(wanted, sizes={"b": 2, "d": 3}, effort=0).draw().picture
+    assert set(wanted) <= {box.label for box in picture.boxes if box.kind == "panel"}
+    assert "left out" in picture.note
 
 
 def test_long_chain() -> None:

@@ -13,6 +13,7 @@ What is read once is drawn where it is read, so that a program looks like the fo
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -41,7 +42,10 @@ def from_program(program: Program, names: Sequence[str] = ()) -> Picture:
     panels = _panels(program, results)
     drawing = _Drawing(program, panels)
     for name, panel in panels.items():
-        drawing.panel(*panel, drawing.steps[name])
+        if drawing.page.full and panel[0] not in results:
+            drawing.page.left_out += 1
+        else:
+            drawing.panel(*panel, drawing.steps[name])
     for title, out in results.items():
         if title not in {panel[0] for panel in panels.values()}:
             drawing.panel(title, out, None)
@@ -85,9 +89,6 @@ class _Drawing:
 
     def panel(self, title: str, out: Output, step: Step | None) -> None:
         """Draw a panel: a step, or what an output reads from another panel."""
-        if self.page.full:
-            self.page.left_out += 1
-            return
         box, legs = self.page.panel(title, out.names)
         env = {label: legs[name] for label, name in zip(out.edges, out.names, strict=True)}
         if step:
@@ -139,7 +140,8 @@ class _Drawing:
             return self.page.omit([(wire, label) for label, wire in env.items()], box)
         match step.kind:
             case "constant":
-                return self.page.place("text", step.label or f"{step.value:g}", [], box)
+                label = re.sub(r"^(\|\w+\|)\^-1$", r"1/\1", step.label) or f"{step.value:g}"
+                return self.page.place("text", label, [], box)
             case "add":
                 return self._sum(step, env, box)
             case "power":

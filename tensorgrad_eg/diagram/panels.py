@@ -118,10 +118,10 @@ class Page:
         """Put an ellipsis in the place of something.
 
         >>> Page().omit([], "")
-        '⋯'
+        '…'
         """
         self.left_out += 1
-        return self.place("elided", "⋯", axes, box)
+        return self.place("elided", "…", axes, box)
 
     def row(self, parts: Sequence[str], factor: Fraction, box: str) -> None:
         """Put the parts of a product side by side, its numbers first."""
@@ -139,4 +139,4 @@ class Page:
         ''
         """
         parts = f"{self.left_out} part{'s' if self.left_out > 1 else ''}"
-        return f"{len(self.sketch.nodes)} marks are shown, {parts} left out (⋯)" if self.left_out else ""
+        return f"{len(self.sketch.nodes)} marks are shown, {parts} left out (…)" if self.left_out else ""

@@ -129,7 +129,7 @@ class Structure:
 
     def _tag(self, wire: Wire, end: End) -> list[str]:
         tensor = self.kind(end.target) in ("variable", "wanted", "result")
-        return [f"({end.axis})"] if tensor and end.axis not in ("", wire.label) else []
+        return [f"({end.axis})"] if tensor and end.axis not in ("", wire.label.rstrip("'")) else []
 
     def _own(self, key: str) -> list[str]:
         """What of the line belongs to a thing: all that is in a loop, else itself."""
