@@ -31,7 +31,7 @@ class ArrayKindError(TensorgradError, TypeError):
     """
 
 
-def kind(array: object) -> str:
+def kind(array: Any) -> str:
     """The library of an array: torch, jax or numpy; numbers and lists count as numpy.
 
     >>> kind([1.0, 2.0])
