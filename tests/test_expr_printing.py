@@ -103,6 +103,7 @@ def _symbols(e: Tensor) -> set[str]:
         (Derivative(s * s, s), "∂(s s)/∂s"),
         (Derivative(s, s), "∂s/∂s"),
         (parse("A[i,i] x[i]"), "A[i,i] x[i]"),
+        (Contract("j", Variable("M", i="n", j="n"), delta("i", "j", size="n")), "M[i,i]"),
         (Tangent(x * x, x, v + 1), "∂(x[k] x[k])/∂x · (v[k] + 1)"),
         (2 * Derivative(x * s, s), "2 ∂(x[k] s)/∂s"),
         (Power(Number(2), "1/2"), "sqrt(2)"),

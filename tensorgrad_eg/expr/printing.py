@@ -178,9 +178,10 @@ def _write(node: Tensor, scope: Scope) -> Text:
 def _open(node: Tensor, scope: Scope) -> Text:
     """Write a node itself, even if it is a named part."""
     match node:
-        case Contract(over, left, Delta(i, j)) if over == {i} and {i, j} <= set(left.edges):
+        case Contract(over, left, Delta(i, j)) if over in ({i}, {j}) and {i, j} <= {*left.edges}:
             inner = scope.bind(node, over)  # a diagonal: the two edges have one name
-            return _write(left, inner._replace(names={**inner.names, i: inner.names[j]}))
+            name = inner.names[j if i in over else i]
+            return _write(left, inner._replace(names={**inner.names, i: name, j: name}))
         case Contract(over, left, right):
             inner = scope.bind(node, over)
             edges = dict.fromkeys((*left.edges, *right.edges))
