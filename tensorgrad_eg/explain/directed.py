@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tensorgrad_eg.egraph.derive import Stage
-from tensorgrad_eg.explain.derivation import Equation, Phase
+from tensorgrad_eg.explain.derivation import Phase
 from tensorgrad_eg.explain.expansion import Expansion
 from tensorgrad_eg.explain.notation import Notation
 from tensorgrad_eg.explain.places import places
@@ -36,7 +36,7 @@ def directed_phase(writer: Writer, stage: Stage, done: Replayed, outputs: Mappin
         _title(stage, done, notation),
         writer.definitions(mentioned, notation) if steps else (),
         steps,
-        tuple(Equation(notation.expression(left), notation.expression(right)) for left, right in ends),
+        writer.results(ends, notation),
         tuple(one.rule.name for one, pairs in zip(done.applications, found, strict=True) if not pairs),
     )
 

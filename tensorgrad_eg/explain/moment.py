@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad_eg.egraph.text import OPERATIONS, Reader
-from tensorgrad_eg.explain.symbols import SYMBOLS
+from tensorgrad_eg.explain.symbols import PLAIN, SYMBOLS
 from tensorgrad_eg.explain.terms import renaming
 from tensorgrad_eg.explain.world import World
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 #: Derivatives that stay the names of their classes when they are worked out.
 _NAMES = ("cotangent", "tangent")
 _UNFINISHED = (*sorted(SYMBOLS.difference(_NAMES)), "renames", "deltas")
-#: What stands in equations as it is, even if it has a name.
-_PLAIN = frozenset({"variable", "delta", "number", "constant", "extent"})
 
 
 class Moment:
@@ -114,7 +112,7 @@ class Moment:
 
     # -- writing terms
     def _plain(self, value: Value) -> bool:
-        return value in self.known or (value in self.choice and self.choice[value][0] in _PLAIN)
+        return value in self.known or (value in self.choice and self.choice[value][0] in PLAIN)
 
     def _term(self, root: Value) -> int | None:
         """The term of a class; parts with a name stand by it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tensorgrad_eg.explain.symbols import SYMBOLS, direction_name
+from tensorgrad_eg.explain.symbols import PLAIN, SYMBOLS, direction_name
 from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.expr import fresh
 
@@ -51,7 +51,7 @@ class Naming:
         parts = {c for node in directed for c in node.children}
         sources = {s for name in directions for s, _ in world.directions[name].seeds}
         for at in sorted(parts | sources):
-            if world.node(at).op != "variable":
+            if world.node(at).op not in PLAIN:
                 self.name(at)
 
     def _direction(self, name: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tensorgrad_eg.egraph.decode import node_expression
 from tensorgrad_eg.egraph.term import ENode
-from tensorgrad_eg.explain.symbols import SYMBOLS
+from tensorgrad_eg.explain.symbols import PLAIN, SYMBOLS
 from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.expr import (
     Add,
@@ -18,6 +18,7 @@ from tensorgrad_eg.expr import (
     Extent,
     Number,
     Power,
+    Reduce,
     Scale,
     Size,
     Tangent,
@@ -173,13 +174,13 @@ class Notation:
 
     def _tangent(self, direction: str, at: int) -> Tensor:
         meaning = self.world.directions[direction]
-        arg = self.expression(at) if self.world.node(at).op == "variable" else self._as_tensor(at)
+        arg = self.expression(at) if self.world.node(at).op in PLAIN else self._as_tensor(at)
         source, seed = meaning.seeds[0]
         node: Any = self.world.node(source)
         varied = node.op == "variable"
         wrt = self.given[node.payload[0]] if varied else self.variable(source)
         labels = list(node.payload[1]) if varied else [self._label(edge) for edge in wrt.edges]
-        if not meaning.tips:
+        if not meaning.tips and varied:
             return Tangent(arg, wrt, self._direction(seed, dict(zip(labels, wrt.edges, strict=True))))
         tips = dict(
             _payload(n) for n in map(self.world.node, self.world.dag.reachable([seed])) if n.op == "delta"
@@ -222,10 +223,10 @@ class Notation:
         axes = _payload(self.world.node(at))[1]
         for label, axis in zip(axes, payload[1], strict=True):
             result = Contract((), Delta(self.edge(label), self.edge(axis), self.size(axis)), result)
-        return Contract([self.edge(label) for label in sorted(set(axes))], Number(1), result)
+        return Reduce([self.edge(label) for label in sorted(set(axes))], result)
 
     def _as_tensor(self, at: int) -> Tensor:
-        return self.expression(at) if self.world.node(at).op == "variable" else self.variable(at)
+        return self.expression(at) if self.world.node(at).op in PLAIN else self.variable(at)
 
     def _label(self, edge: str) -> str:
         return next((label for label, name in self.edges.items() if name == edge), edge)

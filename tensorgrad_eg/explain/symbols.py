@@ -19,6 +19,8 @@ from dataclasses import dataclass
 
 #: Derivatives that are not worked out.
 SYMBOLS = frozenset({"cotangent", "tangent", "pullback", "gradient", "read-gradient", "slope"})
+#: What is written as it is, without a name.
+PLAIN = frozenset({"variable", "delta", "number", "constant", "extent"})
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def _definitions(phase: Phase, detail: str) -> list[str]:
 def _results(phase: Phase) -> list[str]:
     """What a phase ends with, where that is short enough to read."""
     rows = [str(equation) for equation in phase.results]
-    shown = [row for row in rows if len(row) <= 2 * _WIDTH and "\n" not in row][:PLACES]
+    shown = [row for row in rows if len(row) <= _WIDTH + 20 and "\n" not in row][:PLACES]
     lines = [line for row in shown for line in _lines(row, "    ⇒ ")]
     hidden = len(rows) - len(shown)
     return lines + ([f"    ⇒ … and {hidden} more"] if shown and hidden else [])

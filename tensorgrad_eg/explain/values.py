@@ -4,8 +4,8 @@
 >>> world = World({"i": "n"})
 >>> x = world.put("variable", ("x", ("i",)))
 >>> values = Values(world)
->>> values.differ(world.put("contract", frozenset(), x, x), world.put("power", Fraction(2), x))
-0.0
+>>> values.differ(world.put("contract", frozenset(), x, x), world.put("power", Fraction(2), x)) < 1e-15
+True
 >>> values.differ(world.put("scale", Fraction(3), x), x) > 0.1
 True
 """
@@ -71,14 +71,14 @@ class Point:
     def __init__(self, world: World, draw: Draw) -> None:
         """No values yet."""
         self.world, self.draw = world, draw
-        self.library = Numpy(np.float64)
+        self.library = Numpy(np.longdouble)
         self.values: dict[int, Labelled | None] = {}
         self._sizes: dict[str, int] = {}
         wide = max(map(len, world.dag.free), default=0) > _WIDE
         symbols = sorted(set(map(str, world.symbols.values())))
         self._lengths = {symbol: 2 if wide or n % 2 else 3 for n, symbol in enumerate(symbols)}
         weights, offsets = stencil(smooth=False)  # narrow: a norm close to zero bends as sharply as a kink
-        self.weights, self.offsets = weights.astype(np.float64), offsets.astype(np.float64)
+        self.weights, self.offsets = weights, offsets
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -133,7 +133,7 @@ class Point:
         match node.op:
             case "variable":
                 shape = tuple(sizes[axis] for axis in payload[1])
-                return op.read(library, self.draw.array(payload[0], shape), tuple(payload[1]))
+                return op.read(library, library.array(self.draw.array(payload[0], shape)), tuple(payload[1]))
             case "delta":
                 return Labelled(tuple(payload), library.eye(sizes[payload[0]]))
             case "number":

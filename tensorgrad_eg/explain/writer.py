@@ -11,7 +11,7 @@ from tensorgrad_eg.explain.naming import Naming
 from tensorgrad_eg.explain.notation import Notation
 from tensorgrad_eg.explain.values import Values
 from tensorgrad_eg.explain.world import World
-from tensorgrad_eg.expr import Variable
+from tensorgrad_eg.expr import Tensor, Variable
 
 Pair = tuple[int, int]
 
@@ -26,6 +26,7 @@ class Writer:
     naming: Naming = field(init=False)
     values: Values = field(init=False)
     _told: set[str] = field(default_factory=set)
+    _results: dict[int, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """No names but those of the variables."""
@@ -67,6 +68,14 @@ class Writer:
         shown = notation.expression
         return [[(b, a) for b, a in pairs if str(shown(b)) != str(shown(a))] for pairs in steps]
 
+    def results(self, ends: Iterable[Pair], notation: Notation) -> tuple[Equation, ...]:
+        """What derivatives have become; when one of them is used later, it is called by what it is."""
+        found = []
+        for left, right in ends:
+            found.append(Equation(notation.expression(left), notation.expression(right)))
+            self._results[self.world.form(right)] = found[-1].left
+        return tuple(found)
+
     def definitions(
         self, mentioned: Iterable[int], notation: Notation, order: bool = False
     ) -> tuple[Equation, ...]:
@@ -76,5 +85,7 @@ class Writer:
             name = notation.variable(at)
             if name.name not in self._told:
                 self._told.add(name.name)
+                known = self._results.get(self.world.form(at))
+                found += [Equation(name, known)] if known is not None else []
                 found.append(Equation(name, notation.definition(at), order))
         return tuple(found)
