@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,10 +36,15 @@ def kind(array: Any) -> str:
     >>> kind([1.0, 2.0])
     'numpy'
     """
-    return _kind_of(type(array))
+    found = _KINDS.get(type(array))
+    if found is None:
+        found = _KINDS[type(array)] = _kind_of(type(array))
+    return found
 
 
-@cache
+_KINDS: dict[type, str] = {}
+
+
 def _kind_of(array_type: type) -> str:
     # A subclass of torch.Tensor may live anywhere: its bases tell.
     packages = {base.__module__.split(".")[0] for base in array_type.__mro__}
