@@ -1,7 +1,7 @@
 """Random expressions, built through the public interface as a user would write them.
 
 An expression grows in steps from a pool of tensors. Every step reads tensors of the pool and puts one back,
-so that parts are shared; edge names are few, so that sums reuse them, variables are read under several of them,
+so that parts are shared; edge names are few, so that sums reuse them, variables are read under several names,
 and what a careless substitution would capture occurs all the time.
 """
 

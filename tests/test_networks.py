@@ -1,4 +1,4 @@
-"""Networks people train: all weight gradients together equal autograd's, at most at the cost of reverse mode."""
+"""Networks people train: all weight gradients together equal autograd's, at the cost of reverse mode or less."""
 
 from __future__ import annotations
 
