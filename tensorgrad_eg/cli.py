@@ -150,7 +150,10 @@ _extract = click.option(
     default="greedy",
     help="Prove the plan optimal: exact.",
 )
-_search = _options(_texts, _wrt, _sizes, _rules, _seconds, _effort, _extract, _json)
+_assume = click.option(
+    "--assume", multiple=True, metavar="FACT", help="Use a fact: 'symmetric(A)', 'one_hot(Y, c)'."
+)
+_search = _options(_texts, _wrt, _sizes, _assume, _rules, _seconds, _effort, _extract, _json)
 
 
 @commands.command()

@@ -75,6 +75,7 @@ class Job:
         texts: Sequence[str],
         wrt: Iterable[str] = (),
         sizes: Iterable[str] = (),
+        assume: Iterable[str] = (),
         **options: Any,
     ) -> Job:
         """Read expressions, the variables to differentiate by, and sizes, each as it is typed.
@@ -86,7 +87,9 @@ class Job:
         """
         expressions, edges = _read_texts(texts)
         results = _derivatives(expressions, split(wrt)) or expressions
-        return cls(expressions, results, edges, read_sizes(sizes, edges), options)
+        known = variables(expressions.values())
+        facts = [tg.assume.read(text, known) for text in assume]
+        return cls(expressions, results, edges, read_sizes(sizes, edges), {**options, "assume": facts})
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -115,7 +118,8 @@ class Job:
     @cached_property
     def simplified(self) -> dict[str, Tensor]:
         """The results with every derivative worked out."""
-        return {name: tg.simplify(tensor) for name, tensor in self.results.items()}
+        facts = self.options["assume"]
+        return {name: tg.simplify(tensor, assume=facts) for name, tensor in self.results.items()}
 
     def result(self) -> Answer:
         """The results as formulas."""

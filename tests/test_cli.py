@@ -123,6 +123,18 @@ def test_options_of_the_search(capsys: Capture) -> None:
     assert found["flops"] == found["baseline_flops"]
 
 
+def test_assume(capsys: Capture) -> None:
+    """A fact about a variable reaches the search and the result."""
+    quadratic = "sum_{i,j} x[i] A[i,j] x[j]"
+    plain, symmetric = (
+        data(capsys, "grad", quadratic, "--wrt", "x", "--sizes", "i=5", *assume)
+        for assume in ([], ["--assume", "symmetric(A)"])
+    )
+    assert symmetric["flops"] < plain["flops"]
+    assert "+" in plain["results"][0]["expression"]
+    assert "+" not in symmetric["results"][0]["expression"]
+
+
 def test_explain(capsys: Capture) -> None:
     """`explain` prints the steps, and no code."""
     out = output(capsys, "explain", L2, "--wrt", "W", *SIZES)
@@ -189,6 +201,7 @@ def test_rules_of_a_file(capsys: Capture, tmp_path: Path) -> None:
         (["grad", "sum(X[b,x", "--wrt", "X"], r"position 10\)"),
         (["grad", "tahn(X[b])", "--wrt", "X"], "tahn.* Did you mean 'tanh'"),
         (["optimize", "x[k]", "--sizes", "k=2", "--rules", "none.egg"], "there is no rule file 'none.egg'"),
+        (["optimize", "x[k]", "--assume", "positve(x)"], "no fact 'positve'.* Did you mean 'positive'"),
         (["optimize", "x[k]", "--extract", "best"], "'best' is not one of 'greedy', 'exact'"),
         (["rules", "none.egg"], "there is no rule file 'none.egg'"),
         (["draw", "x[k]", "-o", "x.pdf"], "saved as .svg, .png, .dot, not as '.pdf'"),
