@@ -15,6 +15,7 @@ from tensorgrad_eg.egraph.rules import DIRECTED
 from tensorgrad_eg.egraph.saturate import Report
 from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.errors import RuleError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
 
 #: The rulesets that bring a program to its normal form.
@@ -136,7 +137,11 @@ class _Derivation:
         """Goes on with the program that the phase has made."""
         names = [*before.roots, *(request.name for request, _ in requests.values())]
         snapshot = engine.snapshot(names)
-        after = dag_of(snapshot, smallest(snapshot), snapshot.roots)
+        choice = smallest(snapshot)
+        for request, _ in requests.values():
+            if snapshot.roots[request.name] not in choice:
+                raise _stuck(engine, request)
+        after = dag_of(snapshot, choice, snapshot.roots)
         encoder = self.encoder
         encoder.labels.symbols.update(snapshot.symbols)
         old = {e: encoder.done[e] for e in encoder.done if e in live}
@@ -148,6 +153,19 @@ class _Derivation:
             encoder.done[e] = Encoded(after.roots[request.name], own)
             subjects[request.name] = (e, own)
         self.stages.append(Stage(phase, before, after, work, subjects, dict(after.roots)))
+
+
+def _stuck(engine: Engine, request: Request) -> RuleError:
+    """A derivative that no rule could finish."""
+    missing = engine.unsloped()
+    if missing:
+        names = ", ".join(f"'{name}'" for name in missing)
+        example = f'(rewrite (slope "{missing[0]}" a) … :ruleset differentiate :name "slope of {missing[0]}")'
+        return RuleError(f"no rule states the slope of {names}. Add one to a rule file: {example}")
+    return RuleError(
+        f"the rules do not finish the derivative with respect to {request.variable}. "
+        "A rule file of your own may delete what others need; try without it."
+    )
 
 
 def derive(

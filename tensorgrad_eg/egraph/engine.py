@@ -12,6 +12,7 @@ from tensorgrad_eg.egraph.rules import DIRECTED, programs, rule_files
 from tensorgrad_eg.egraph.snapshot import Snapshot, tightened
 from tensorgrad_eg.egraph.term import Dag, ENode
 from tensorgrad_eg.egraph.text import OPERATIONS, Reader, quote, term
+from tensorgrad_eg.errors import RuleError
 
 #: How many terms one loading rule builds: its compilation is quadratic in their number.
 _CHUNK = 40
@@ -55,12 +56,29 @@ class Engine:
         self.symbols: dict[str, str | int] = {}
         self._chunks = 0
         self._facts: tuple[str, ...] = ()
-        for form in programs(
-            files or rule_files(), rulesets, apart, directed
-        ):  # one by one: a long program is parsed in quadratic time
-            self.command(form)
+        for form in programs(files or rule_files(), rulesets, apart, directed):
+            self._rule(form)  # one by one: a long program is parsed in quadratic time
         self.command("(function node (i64) Tensor :no-merge)")
         self.command("(function root (String) Tensor :merge old)")
+
+    def _rule(self, form: str) -> None:
+        from egglog.bindings import EggSmolError
+
+        try:
+            self.command(form)
+        except EggSmolError as error:
+            reason = str(error).split("\n")[-1].strip()
+            raise RuleError(f"this cannot be used as a rule: {form}\n{reason}.") from None
+
+    def unsloped(self) -> list[str]:
+        """The pointwise functions whose slope is wanted, and stated by no rule."""
+        reader = Reader(self.egraph)
+        tables = self.egraph.freeze().functions
+        return (
+            sorted({reader.string(row.inputs[0]) for row in tables["slope"].rows})
+            if "slope" in tables
+            else []
+        )
 
     def command(self, text: str) -> list[Any]:
         """Runs egglog text."""

@@ -124,11 +124,10 @@ def _round(engine: Engine, widely: bool) -> bool:
     """One round: what could be done is listed and judged, then done."""
     engine.run("analysis", saturate=True)
     engine.run("prospect", saturate=True)
-    if widely:
-        engine.run("distribute")  # lists what meets what …
+    changed = widely and engine.run("distribute")  # lists what meets what …
     engine.run("volumes", saturate=True)
     engine.run("judge")
-    changed = engine.run("search") | engine.run("hoist")
+    changed |= engine.run("search") | engine.run("hoist")
     if widely:
         changed |= engine.run("distribute")  # … and splits where that was judged to pay
         changed |= engine.run("descend")  # one level deeper
