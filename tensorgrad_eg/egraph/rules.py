@@ -88,7 +88,7 @@ def programs(
     Example:
         >>> any("(delete (contract m (number q) b))" in form for form in programs(rule_files()))
         True
-        >>> "(ruleset only-once)" in programs(rule_files(), apart=frozenset({"normalise"}))
+        >>> "(ruleset only-once)" in programs(rule_files(), apart=frozenset({"recognise"}))
         True
     """
     found: list[str] = []
