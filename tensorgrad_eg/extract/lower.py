@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad_eg.egraph.term import ENode
-from tensorgrad_eg.expr import POINTWISE
+from tensorgrad_eg.expr import POINTWISE, fresh
 from tensorgrad_eg.extract.priced import Priced, Way
 from tensorgrad_eg.extract.search import Solution
 from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
@@ -28,7 +28,7 @@ def lower(
 
     Example: see `tensorgrad_eg.api`, which is where all the parts meet.
     """
-    work = _Lowering(priced, solution, symbols)
+    work = _Lowering(priced, solution, symbols, frozenset(given.name for given in inputs))
     results = []
     for root, labels, names in outputs:
         at = priced.snapshot.roots[root]
@@ -42,6 +42,7 @@ class _Lowering:
     priced: Priced
     solution: Solution
     symbols: dict[str, int]
+    taken: frozenset[str]
     steps: list[Step] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
 
@@ -87,7 +88,7 @@ class _Lowering:
         if node.op == "variable":
             self.names[group] = payload[0]
             return
-        name = self.names[group] = f"t{len(self.steps)}"
+        name = self.names[group] = fresh(f"t{len(self.steps)}", self.taken)
         axes = self.priced.alias[way.at].axes
         if way.at in self.priced.constant:
             value, label = self._constant(group)
