@@ -133,6 +133,8 @@ class Point:
         match node.op:
             case "variable":
                 shape = tuple(sizes[axis] for axis in payload[1])
+                if math.prod(shape) > _LARGEST:
+                    return None
                 return op.read(library, library.array(self.draw.array(payload[0], shape)), tuple(payload[1]))
             case "delta":
                 return Labelled(tuple(payload), library.eye(sizes[payload[0]]))
