@@ -55,7 +55,7 @@ class Engine:
         self.matches: Counter[str] = Counter() if matches is None else matches
         self.symbols: dict[str, str | int] = {}
         self._chunks = 0
-        self._facts: tuple[str, ...] = ()
+        self.assumed: tuple[str, ...] = ()
         for form in programs(files or rule_files(), rulesets, apart, directed):
             self._rule(form)  # one by one: a long program is parsed in quadratic time
         self.command("(function node (i64) Tensor :no-merge)")
@@ -119,7 +119,7 @@ class Engine:
         """States what is declared about variables; rules about it run whenever terms are normalised."""
         if statements:
             self.command(statements)
-            self._facts = ("facts",)
+            self.assumed = ("facts",)
 
     def _once(self, query: str, actions: str) -> None:
         self._chunks += 1
@@ -144,7 +144,7 @@ class Engine:
         """
         renames = ("substitute", "descend") if descend else ("substitute",)
         for _ in range(_ROUNDS):
-            self._settle(*self._facts, *also, "normalise")
+            self._settle(*self.assumed, *also, "normalise")
             if not self._settle(*renames):
                 return
 

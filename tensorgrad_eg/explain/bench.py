@@ -28,18 +28,21 @@ class Bench:
     1
     """
 
-    def __init__(self, files: tuple[Path, ...] | None = None) -> None:
-        """Load the rules of these files."""
+    def __init__(self, files: tuple[Path, ...] | None = None, facts: str = "") -> None:
+        """Load the rules of these files, those about facts only if there are any."""
         self.rules = rules_of(files or rule_files())
-        self.engine = Engine(files, apart=frozenset(rule.ruleset for rule in self.rules) - LISTING - {""})
+        self.facts = facts
+        rulesets = frozenset(rule.ruleset for rule in self.rules) - (set() if facts else {"facts"})
+        self.engine = Engine(files, rulesets, apart=rulesets - LISTING - {""})
 
     @contextmanager
-    def fresh(self) -> Iterator[Engine]:
-        """The engine; what is put into it is forgotten afterwards."""
-        symbols = dict(self.engine.symbols)
+    def fresh(self, facts: bool = True) -> Iterator[Engine]:
+        """The engine, which knows the facts or not; what is put into it is forgotten afterwards."""
+        symbols, known = dict(self.engine.symbols), self.engine.assumed
         self.engine.command("(push)")
+        self.engine.assume(self.facts if facts else "")
         try:
             yield self.engine
         finally:
             self.engine.command("(pop)")
-            self.engine.symbols = symbols
+            self.engine.symbols, self.engine.assumed = symbols, known

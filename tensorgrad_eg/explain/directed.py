@@ -68,7 +68,7 @@ def _ends(writer: Writer, stage: Stage, done: Replayed) -> list[Pair]:
 
 def _title(stage: Stage, done: Replayed, notation: Notation) -> str:
     if not stage.work:
-        return "Simplify"
+        return "Use what is assumed" if stage.phase == "facts" else "Simplify"
     wanted = [str(notation.expression(left)) for left in dict.fromkeys(done.roots.values())]
     more = f" and {len(wanted) - _SHOWN} more" if len(wanted) > _SHOWN else ""
     return f"Differentiate: {', '.join(wanted[:_SHOWN])}{more}"

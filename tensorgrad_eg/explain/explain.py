@@ -54,11 +54,11 @@ def explain(problem: Problem, plan: Plan, check: bool = True, detail: Detail = "
     if detail not in _DETAILS:
         raise DetailError.of(detail)
     world = World(problem.derived.symbols)
-    bench = Bench(problem.files)
-    writer = Writer(world, variables(problem.expressions), check)
+    bench = Bench(problem.files, problem.derived.facts)
+    writer = Writer(world, variables(problem.expressions), check, problem.facts)
     replayed = []
     for number, stage in enumerate(problem.derived.stages):
-        with bench.fresh() as engine:
+        with bench.fresh(facts=stage.phase == "facts") as engine:
             replayed.append(
                 (stage, replay(engine, stage, number, world, bench.rules, problem.report.matches))
             )

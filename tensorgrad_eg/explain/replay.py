@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tensorgrad_eg.egraph.derive import Stage
@@ -14,7 +14,9 @@ from tensorgrad_eg.explain.reading import Reading
 from tensorgrad_eg.explain.world import World
 
 #: Directed rulesets in the order in which a round runs them; renames are not seen on the blackboard.
-_DIRECTED = ("recognise", "differentiate", "normalise")
+_DIRECTED = ("recognise", "facts", "differentiate", "normalise")
+#: The rule that lets tensors be one that differ by the order of the axes of what they read.
+_SYMMETRY = "symmetry"
 #: Rounds after which a phase is taken to run in circles.
 _ROUNDS = 400
 
@@ -62,15 +64,20 @@ def replay(
     engine.load(stage.before, world.symbols)
     if stage.work:
         state(engine, stage.work)
-    rulesets = [ruleset for ruleset in _DIRECTED if stage.work or ruleset != "differentiate"]
+    absent = {"differentiate"} if not stage.work else set()
+    absent |= {"facts"} if stage.phase != "facts" else set()
+    rulesets = [ruleset for ruleset in _DIRECTED if ruleset not in absent]
     directed = [rule for ruleset in rulesets for rule in rules if rule.ruleset == ruleset]
     program = tuple(world.add(stage.before)) if stage.work else ()
     reading = Reading(engine, world, f"{number}:", program)
     roots = dict.fromkeys(_wanted(stage))
     first = [rule for rule in directed if matches.get(rule.name)]
-    renames = ("substitute", "descend") if stage.work and stage.work.tips else ("substitute",)
+    deep = stage.phase == "facts" or (stage.work and stage.work.tips)
+    renames = ("substitute", "descend") if deep else ("substitute",)
     work = _Replay(engine, reading, roots, renames)
     done = work.run(first, [rule for rule in directed if rule not in first])
+    if stage.phase == "facts":
+        work.mirror(stage, [rule for rule in first if rule.name == _SYMMETRY])
     return Replayed(done, work.now, reading.lefts)
 
 
@@ -131,6 +138,18 @@ class _Replay:
                 known[change.left].after = change.after
             else:
                 last.changes.append(change)
+
+    def mirror(self, stage: Stage, symmetry: Sequence[Rule]) -> None:
+        """What comes of tensors that are one by symmetry: the rule itself changes no term."""
+        terms = self.reading.world.add(stage.after)
+        changes = []
+        for root, left in self.reading.lefts.items():
+            before, after = self.now.get(left, left), terms[stage.results[root]]
+            if not Expansion(self.reading.world, {}).same(before, after):
+                self.now[left] = after
+                changes.append(Change(left, before, after))
+        for rule in symmetry if changes else ():
+            self.done.append(Application(rule, changes))
 
     def _substitute(self) -> bool:
         """Renames go to the variables; on the blackboard they are there already."""

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.egraph.term import ENode
 from tensorgrad_eg.explain.symbols import Direction, direction_name
 from tensorgrad_eg.explain.world import World
@@ -38,10 +39,10 @@ _LARGEST = 1 << 21
 class Values:
     """The values of terms, at points drawn one after the other until one is fit for comparing."""
 
-    def __init__(self, world: World, seed: int = 0) -> None:
-        """Points of a world; each is drawn when it is needed."""
+    def __init__(self, world: World, seed: int = 0, facts: tuple[Fact, ...] = ()) -> None:
+        """Points of a world, at which the facts are true; each is drawn when it is needed."""
         self.world = world
-        self.seed = seed
+        self.seed, self.facts = seed, facts
         self.points: dict[int, Point] = {}
 
     def differ(self, one: int, other: int) -> float:
@@ -54,7 +55,7 @@ class Values:
         best = math.inf
         for n in range(3):
             if n not in self.points:
-                self.points[n] = Point(self.world, Draw(self.seed + n, positive=n > 0))
+                self.points[n] = Point(self.world, Draw(self.seed + n, n > 0, self.facts))
             best = min(best, self.points[n].differ(one, other))
             if best < TOLERANCE:
                 break

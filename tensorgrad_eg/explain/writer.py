@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.egraph.rules import Rule, rule_folder
 from tensorgrad_eg.explain.derivation import JOINT, Equation, Place, Step
 from tensorgrad_eg.explain.naming import Naming
@@ -23,6 +24,7 @@ class Writer:
     world: World
     given: Mapping[str, Variable]
     check: bool
+    facts: tuple[Fact, ...] = ()
     naming: Naming = field(init=False)
     values: Values = field(init=False)
     _told: set[str] = field(default_factory=set)
@@ -31,7 +33,7 @@ class Writer:
     def __post_init__(self) -> None:
         """No names but those of the variables."""
         self.naming = Naming(self.world, set(self.given))
-        self.values = Values(self.world)
+        self.values = Values(self.world, facts=self.facts)
 
     @property
     def notation(self) -> Notation:
