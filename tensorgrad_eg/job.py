@@ -119,7 +119,10 @@ class Job:
     def simplified(self) -> dict[str, Tensor]:
         """The results with every derivative worked out."""
         facts = self.options["assume"]
-        return {name: tg.simplify(tensor, assume=facts) for name, tensor in self.results.items()}
+        return {
+            name: tg.simplify(e, assume=[f for f in facts if f.variable.name in variables([e])])
+            for name, e in self.results.items()
+        }
 
     def result(self) -> Answer:
         """The results as formulas."""

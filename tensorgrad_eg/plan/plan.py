@@ -15,7 +15,7 @@ array([3., 3.])
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
 from os import PathLike
@@ -106,10 +106,12 @@ class Plan:
         certificate: object = None,
         *,
         arranged: bool = False,
+        assumptions: Iterable[str] = (),
     ) -> None:
         """Take a program; unless it is that of another plan (`arranged`), order its axes and name its steps.
 
-        A baseline that takes work is given as a function, and worked out when somebody asks.
+        It is right for arrays of which the assumptions are true. A baseline that takes work is given as a
+        function, and worked out when somebody asks.
         """
         program.validate()
         self.program = program if arranged else rename(arrange(fold(program)))
@@ -118,6 +120,7 @@ class Plan:
         self.report = report
         self.source = source
         self.certificate = certificate
+        self.assumptions = tuple(assumptions)
         self._functions: dict[str, Callable[..., Any]] = {}
 
     @property
@@ -192,7 +195,15 @@ class Plan:
 
     def code(self, backend: str = "torch") -> str:
         """Source that runs when it is pasted into an empty file, for torch, numpy, jax or opt_einsum."""
-        return str(import_module("tensorgrad_eg.emit").emit(self.program, backend, self.structure))
+        source = str(import_module("tensorgrad_eg.emit").emit(self.program, backend, self.structure))
+        return self._premise() + source
+
+    def _premise(self) -> str:
+        """A comment with the assumptions, if there are any."""
+        if not self.assumptions:
+            return ""
+        plain = import_module("tensorgrad_eg.emit.identifiers").plain
+        return f"# Right for arrays of which this is true: {plain('; '.join(self.assumptions))}\n\n"
 
     def function(self, backend: str) -> Callable[..., Any]:
         """The function that `code(backend)` defines."""
@@ -246,11 +257,9 @@ class Plan:
     def __str__(self) -> str:
         """The cost table."""
         text = table(self.program, self.names, self.baseline, self.baseline.modes, self.peak_elements)
-        return (
-            text
-            if self.certificate is None
-            else text.replace("\nBaseline", f"\nProof      {self.certificate}\nBaseline", 1)
-        )
+        lines = [f"Proof      {self.certificate}"] if self.certificate is not None else []
+        lines += [f"Assumes    {'; '.join(self.assumptions)}"] if self.assumptions else []
+        return text.replace("\nBaseline", "\n".join(["", *lines, "Baseline"]), 1)
 
     def __repr__(self) -> str:
         """One line: results, variables, steps and cost."""

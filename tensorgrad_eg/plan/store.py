@@ -92,6 +92,8 @@ def to_json(plan: Plan) -> str:
             {"reads": _operand_data(o.operand), "edges": o.edges, "names": o.names} for o in program.outputs
         ],
     }
+    if plan.assumptions:
+        data["assumptions"] = plan.assumptions
     if isinstance(plan, StructuredPlan):
         data["forms"] = [_form_data(form) for form in plan.forms]
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -174,9 +176,10 @@ def _plan(data: Mapping[str, Any]) -> Plan:
     baseline = _field(data, "baseline", dict)
     total, modes = _field(baseline, "flops", int), _sizes(baseline, "modes", least=0)
     about = (program, cast(Structure, structure), Baseline(total, modes), data.get("report"))
+    assumptions = _names(data, "assumptions") if "assumptions" in data else ()
     if forms is None:
-        return Plan(*about, arranged=True)
-    plan = StructuredPlan(*about, arranged=True, forms=forms)
+        return Plan(*about, arranged=True, assumptions=assumptions)
+    plan = StructuredPlan(*about, arranged=True, assumptions=assumptions, forms=forms)
     assembly(plan.forms).validate()
     shapes = {
         n: tuple(map(program.sizes.get, o.edges)) for n, o in zip(plan.names, plan.outputs, strict=True)

@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -115,9 +115,11 @@ class StructuredPlan(Plan):
         *,
         forms: Sequence[Form],
         arranged: bool = False,
+        assumptions: Iterable[str] = (),
     ) -> None:
         """Take a program for the pieces. Factors name them by place, `"0"`, `"1"`; if `arranged`, by name."""
-        super().__init__(program, structure, baseline, report, source, certificate, arranged=arranged)
+        about = (structure, baseline, report, source, certificate)
+        super().__init__(program, *about, arranged=arranged, assumptions=assumptions)
         names = {} if arranged else {str(n): name for n, name in enumerate(self.names)}
         self.forms = tuple(form.renamed(names) for form in forms)
 
@@ -165,7 +167,7 @@ class StructuredPlan(Plan):
             Plan(assembly(self.forms), self.structure, 0).code(backend).partition("\n\n\ndef plan(")
         )
         missing = [line for line in imports.splitlines() if line not in source.splitlines()]
-        return "\n".join([*missing, source, *self._comments(), f"def dense({body}"])
+        return self._premise() + "\n".join([*missing, source, *self._comments(), f"def dense({body}"])
 
     def _comments(self) -> list[str]:
         plain = import_module("tensorgrad_eg.emit.identifiers").plain
