@@ -123,5 +123,5 @@ def _read(variable: Variable, axes: list[str]) -> Tensor:
     )
     for axis, other in zip(axes, aside, strict=True):
         if axis != other:
-            result = Contract([other], result, Delta(axis, other, result.shape[other]))
+            result = Contract([other], result, Delta(other, axis, result.shape[other]))
     return result
