@@ -1,0 +1,87 @@
+"""Expressions and facts that, between them, use every rule about facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tensorgrad_eg import Tensor, Variable, delta
+from tensorgrad_eg import functions as F
+from tensorgrad_eg.assume import Fact, diagonal, one_hot, orthogonal, positive, sums_to_one, symmetric
+from tensorgrad_eg.expr import Constant, hessian
+
+A, D, Q = (Variable(name, i="n", j="n") for name in "ADQ")
+B = Variable("B", b="b", i="n", j="n")
+S = Variable("S", i="n", j="n", k="n")
+x, y = Variable("x", ["n"]), Variable("y", ["n"])
+Y, z = Variable("Y", ["b", "c"]), Variable("z", ["b", "c"])
+SIZES = {"n": 5, "b": 3, "c": 4}
+
+xi, xj, yi = x.rename(n="i"), x.rename(n="j"), y.rename(n="i")
+ENERGY = xi @ A @ xj
+CUBIC = F.dot(F.dot(F.dot(S, xi, "i"), xj, "j"), x.rename(n="k"), "k")
+LOSS = F.cross_entropy(z, Y, "c")
+SYMMETRIC, DIAGONAL, ORTHOGONAL = symmetric(A), diagonal(D), orthogonal(Q)
+ONE_HOT, TOTAL, POSITIVE = one_hot(Y, "c"), sums_to_one(Y, "c"), positive(x)
+FULLY = (symmetric(S, "i", "j"), symmetric(S, "j", "k"))
+
+
+@dataclass(frozen=True)
+class Case:
+    """An expression, what is assumed, and the normal form in which that is used."""
+
+    expression: Tensor
+    facts: tuple[Fact, ...]
+    normal: str
+
+
+def _case(expression: Tensor, normal: str, *facts: Fact) -> Case:
+    return Case(expression, facts, normal)
+
+
+CORPUS = [
+    _case(ENERGY.grad(x), "2 Σ_j x[j] A[j,n]", SYMMETRIC),
+    _case(hessian(ENERGY, x), "2 A[n,n_]", SYMMETRIC),
+    _case(A @ xj + A.rename(i="j", j="i") @ xj, "2 Σ_j A[i,j] x[j]", SYMMETRIC),
+    _case(CUBIC.grad(x), "3 Σ_{k,j} x[k] x[j] S[n,j,k]", *FULLY),
+    _case(hessian(CUBIC, x), "6 Σ_j x[j] S[n,j,n_]", *FULLY),
+    _case((D @ xj).sum(), "Σ_j D[j,j] x[j]", DIAGONAL),
+    _case((D**2).sum(), "Σ_i D[i,i]^2", DIAGONAL),
+    _case(F.trace(D @ D.rename(i="j", j="k")), "Σ_i D[i,i] D[i,i]", DIAGONAL),
+    _case(LOSS.grad(z), "-Y[b,c] + softmax(z[b,c], c)", TOTAL),
+    _case(
+        hessian(LOSS, z),
+        "δ[b,b_] (δ[c,c_] softmax(z[b,c], c) - softmax(z[b,c], c) softmax(z[b,c_], c_))",
+        TOTAL,
+    ),
+    _case((2 * Y).sum("c"), "2", ONE_HOT),
+    _case(Q.rename(j="k") @ Q, "δ[k,j]", ORTHOGONAL),
+    _case(Q.rename(j="k") @ Q @ x.rename(n="k"), "x[j]", ORTHOGONAL),
+    _case(Q.rename(j="k") @ (Q @ xj), "x[k]", ORTHOGONAL),
+    _case(Q.rename(i="k") @ (Q @ xi), "x[k]", ORTHOGONAL),
+    _case(F.frobenius2(Q), "|n|", ORTHOGONAL),
+    _case((Q**2).sum("i"), "1", ORTHOGONAL),
+    _case(F.frobenius2(Q @ xj), "Σ_j x[j] x[j]", ORTHOGONAL),
+    _case(((Q @ xj) ** 2).sum(), "Σ_j x[j]^2", ORTHOGONAL),
+    _case((Q @ xj) @ (Q.rename(j="k") @ y.rename(n="k")), "Σ_j x[j] y[j]", ORTHOGONAL),
+    _case(F.frobenius2(yi - Q @ xj).grad(x), "-2 (-x[n] + Σ_i Q[i,n] y[i])", ORTHOGONAL),
+    _case(hessian(F.frobenius2(Q @ xj - yi), x), "2 δ[n_,n]", ORTHOGONAL),
+    _case(F.dot(B, F.dot(B.rename(i="k"), x.rename(n="k"), "k"), "j"), "x[i]", orthogonal(B, "i", "j")),
+    _case(F.frobenius2(Y), "|b|", ONE_HOT),
+    _case(F.sqrt(F.frobenius2(Y)), "sqrt(|b|)", ONE_HOT),
+    _case(Y * (Y * z), "Y[b,c] z[b,c]", ONE_HOT),
+    _case(Y * Y.rename(c="d"), "δ[c,d] Y[b,c]", ONE_HOT),
+    _case(Y * (Y.rename(c="d") * z.rename(c="d")), "δ[c,d] Y[b,c] z[b,c]", ONE_HOT),
+    _case(F.abs(Y) + F.sign(Y) + F.step(Y) + F.relu(Y) + F.sqrt(Y), "5 Y[b,c]", ONE_HOT),
+    _case(F.abs(x) + F.sqrt(x**2) + F.relu(x), "3 x[n]", POSITIVE),
+    _case(F.sign(x) * F.step(1 / x), "1", POSITIVE),
+    _case(F.sqrt(x**3), "x[n]^(3/2)", POSITIVE),
+    _case(F.sign(F.exp(y) * F.sigmoid(y) * F.softplus(y) * F.softmax(y, "n") * x), "1", POSITIVE),
+    _case(
+        F.abs(3 * x + y**2 + F.abs(y) + F.relu(y) + F.step(y) + 1),
+        "3 x[n] + y[n]^2 + abs(y[n]) + relu(y[n]) + step(y[n]) + 1",
+        POSITIVE,
+    ),
+    _case(F.sign(Constant("pi") * F.mean(x)), "1", POSITIVE),
+    _case(F.relu(F.sqrt(F.abs(y)) * (y * y)) + x, "sqrt(abs(y[n])) y[n] y[n] + x[n]", POSITIVE),
+    _case(F.abs(delta("i", "j", size="n") * xi), "δ[i,j] x[i]", POSITIVE),
+]
