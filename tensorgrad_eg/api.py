@@ -72,11 +72,10 @@ class Problem:
         program = lower(best.priced, best.solution, given, self._outputs(), numbers)
         timed(self.report, "extract", started)
         about = (self.structure, lambda: self.baseline(numbers), self.report, self, best.certificate)
-        assumptions = tuple(map(str, self.facts))
         if self.pieces is None:
-            return Plan(program, *about, assumptions=assumptions)
+            return Plan(program, *about, assumptions=map(str, self.facts))
         program, forms = settled(program, self.pieces.forms(self.derived, self.expressions, numbers))
-        return StructuredPlan(program, *about, forms=forms, assumptions=assumptions)
+        return StructuredPlan(program, *about, forms=forms, assumptions=map(str, self.facts))
 
     def _outputs(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
         """The roots to be planned, their labels in the wanted order, and the user's names of these."""
