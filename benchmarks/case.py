@@ -126,14 +126,19 @@ def select(
 ) -> list[Case]:
     """The cases of these families and names, in the order of their declaration.
 
-    A name may be the start of one. Slow cases come only when asked for, or when they are named.
+    A name is that of a case, a key, or the start of a key. Slow cases come only when asked for, or when they are named.
     """
     found = [c for c in CASES if not families or c.family in families]
     if names:
-        return [c for c in found if any(c.name == n or c.key.startswith(n) for n in names)]
+        exact = [n for n in names if any(n in (c.name, c.key) for c in found)]
+        return [c for c in found if any(_named(c, n, n in exact) for n in names)]
     if smoke:
         return [c for c in found if c.smoke]
     return [c for c in found if slow or not c.slow]
+
+
+def _named(found: Case, name: str, exact: bool) -> bool:
+    return name in (found.name, found.key) if exact else found.key.startswith(name)
 
 
 def standard_normal(shapes: Mapping[str, Sequence[int]], seed: int = 0) -> dict[str, Array]:

@@ -66,7 +66,9 @@ def load(path: Path = BASELINE) -> dict[str, Entry]:
 def write(results: Sequence[Result], path: Path = BASELINE) -> None:
     """Write these results into the baseline; other cases stay as they are."""
     entries = {**load(path), **{r.key: _entry(r) for r in results}}
-    path.write_text(json.dumps(dict(sorted(entries.items())), indent=1) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(dict(sorted(entries.items())), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def _entry(r: Result) -> dict[str, Any]:

@@ -85,7 +85,9 @@ def as_json(results: Sequence[Result]) -> str:
         "torch": str(torch.__version__),
         "machine": platform.machine(),
     }
-    return json.dumps({"versions": versions, "results": [r.as_json() for r in results]}, indent=1)
+    return json.dumps(
+        {"versions": versions, "results": [r.as_json() for r in results]}, indent=1, ensure_ascii=False
+    )
 
 
 def write_json(results: Sequence[Result], path: Path) -> None:

@@ -24,9 +24,11 @@ def _problem(network: Network) -> Problem:
         return path, int(info.opt_cost)
 
     path, best = found("dp")
+    expression = opt_einsum.contract_expression(formula, *shapes, optimize=path)
 
     def contract(t: Tensors) -> torch.Tensor:
-        return opt_einsum.contract(formula, *(t[name] for name in network.names), optimize=path)
+        result: torch.Tensor = expression(*(t[name] for name in network.names), backend="torch")
+        return result
 
     return Problem(
         network.expression(),
