@@ -1,4 +1,4 @@
-"""Networks people train: all weight gradients together equal autograd's, at the cost of reverse mode or less."""
+"""Networks people train: all weight gradients together equal autograd's, at reverse mode's cost or less."""
 
 from __future__ import annotations
 
