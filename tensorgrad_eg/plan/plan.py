@@ -181,7 +181,7 @@ class Plan:
 
     @property
     def results(self) -> list[str]:
-        """What each tensor that was asked for is called; of a structured plan, outputs are pieces of these."""
+        """What each tensor asked for is called; a structured plan returns pieces of these."""
         return self.names
 
     def __call__(self, /, **arrays: Any) -> Any:
