@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ import numpy.typing as npt
 import torch
 
 from benchmarks.count import total
-from tensorgrad_eg import Tensor
+from tensorgrad_eg import Plan, Tensor
 
 Sizes = Mapping[str, int]
 Array = npt.NDArray[np.float64]
@@ -53,7 +54,8 @@ class Problem:
     """What is asked for, data for it, what torch says it is, and the closed form where there is one.
 
     `rival` is another program for the same job whose time is compared where there is no closed form,
-    `bound` the best cost known then; `anchors` are other costs to look at.
+    `bound` the best cost known then; `anchors` are other costs to look at, and `cost` is what is
+    counted: flops, if nothing else is said.
     """
 
     wanted: Tensor | Mapping[str, Tensor]
@@ -63,6 +65,7 @@ class Problem:
     rival: Function | None = None
     bound: int | None = None
     anchors: Mapping[str, int] = field(default_factory=dict)
+    cost: Callable[[Plan], int] = attrgetter("flops")
     note: str = ""
 
 
@@ -126,7 +129,8 @@ def select(
 ) -> list[Case]:
     """The cases of these families and names, in the order of their declaration.
 
-    A name is that of a case, a key, or the start of a key. Slow cases come only when asked for, or when they are named.
+    A name is that of a case, a key, or the start of a key. Slow cases come only when asked for, or when
+    they are named.
     """
     found = [c for c in CASES if not families or c.family in families]
     if names:
@@ -148,4 +152,4 @@ def standard_normal(shapes: Mapping[str, Sequence[int]], seed: int = 0) -> dict[
     (2,)
     """
     generator = np.random.default_rng(seed)
-    return {name: generator.standard_normal(tuple(shape)) for name, shape in shapes.items()}
+    return {name: np.asarray(generator.standard_normal(tuple(shape))) for name, shape in shapes.items()}

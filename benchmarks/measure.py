@@ -66,7 +66,7 @@ def measure(case: Case, repeats: int = 3, turns: int = 15) -> tuple[Result, Plan
         case.family,
         case.name,
         dict(case.sizes),
-        found.plan.flops,
+        problem.cost(found.plan),
         problem.hand.flops if problem.hand else problem.bound,
         int(found.plan.baseline),
         dict(problem.anchors),

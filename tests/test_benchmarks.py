@@ -117,7 +117,7 @@ def test_the_baseline_has_every_smoke_case() -> None:
 
 
 def test_the_table_has_a_row_for_a_result(result: Result) -> None:
-    """The table is Markdown: ratio to the closed form, planning time with its target, a dash for what is missing."""
+    """The table is Markdown: ratio to the closed form, planning time with its target, dashes."""
     lines = report.table([result]).splitlines()
     assert len(lines) == 3
     assert "1.2500" in lines[2]

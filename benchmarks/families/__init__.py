@@ -6,3 +6,4 @@ from benchmarks.families import variations as variations  # isort: skip
 from benchmarks.families import gradients as gradients  # isort: skip
 from benchmarks.families import algebra as algebra  # isort: skip
 from benchmarks.families import contraction as contraction  # isort: skip
+from benchmarks.families import jacobians as jacobians  # isort: skip
