@@ -322,3 +322,15 @@ def test_outputs_have_the_names_that_were_given() -> None:
     assert isinstance(expression, tg.Tensor)
     derivation = tg.optimize({"curvature": expression}, sizes).explain()
     assert derivation.steps[-1].output == "curvature"
+
+
+def test_derivatives_that_vanish() -> None:
+    """A derivative by what an expression does not depend on is zero, and the derivation says so."""
+    x, y, v = tg.Variable("x", ["k"]), tg.Variable("y", ["k"]), tg.Variable("v", ["k"])
+    wanted = [(y * y).grad(x), tg.jvp(y * y, x, v), (y @ y).grad(x), tg.hessian(x @ y, x)]
+    derivation = tg.optimize(wanted, {"k": 3}).explain()
+    assert derivation.error is not None
+    assert derivation.error < 1e-12
+    shown = str(derivation)
+    assert "∂t1[k]/∂x[k_] = 0" in shown
+    assert "∂t1[k]/∂x · (v[k]) = 0" in shown
