@@ -53,9 +53,9 @@ class Hand:
 class Problem:
     """What is asked for, data for it, what torch says it is, and the closed form where there is one.
 
-    `rival` is another program for the same job whose time is compared where there is no closed form,
-    `bound` the best cost known then; `anchors` are other costs to look at, and `cost` is what is
-    counted: flops, if nothing else is said.
+    `rival` is another program for the same job whose time is compared where there is no closed form. `bound`
+    is the best cost known, where it is not that of the closed form; `anchors` are other costs to look at.
+    `cost` is what is counted: flops, if nothing else is said.
     """
 
     wanted: Tensor | Mapping[str, Tensor]

@@ -67,7 +67,7 @@ def measure(case: Case, repeats: int = 3, turns: int = 15) -> tuple[Result, Plan
         case.name,
         dict(case.sizes),
         problem.cost(found.plan),
-        problem.hand.flops if problem.hand else problem.bound,
+        problem.bound or (problem.hand.flops if problem.hand else None),
         int(found.plan.baseline),
         dict(problem.anchors),
         found.seconds,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import opt_einsum
 import pytest
 import torch
 from click.testing import CliRunner
@@ -19,6 +20,9 @@ from benchmarks.__main__ import main
 from benchmarks.case import CASES, Case, select
 from benchmarks.count import price, total
 from benchmarks.measure import Result, difference, measure
+from benchmarks.models.environments import gradient_cost
+from benchmarks.models.networks import mps_overlap
+from benchmarks.models.scalar_graph import robot_arm
 from benchmarks.timing import Timed
 
 SMOKE = select(smoke=True)
@@ -146,6 +150,28 @@ def test_the_command_measures_compares_and_writes(tmp_path: Path) -> None:
     assert "new:" not in second.output
     path.write_text(path.read_text().replace("2500", "2499"))
     assert CliRunner().invoke(main, options).exit_code == 1
+
+
+@pytest.mark.parametrize(("order", "published"), [("forward", 397), ("reverse", 301), ("Markowitz", 288)])
+def test_the_robot_arm_is_the_published_graph(order: str, published: int) -> None:
+    """Elimination in three orders costs what others have published for this function."""
+    assert robot_arm().multiplications(order) == published
+
+
+def test_gradients_of_a_tree_cost_three_times_what_is_below_its_root() -> None:
+    """All environments of an overlap cost 3 (F − root), and those of one factor less."""
+    network = mps_overlap(5, 2, 3)
+    letters = {edge: opt_einsum.get_symbol(n) for n, edge in enumerate(network.sizes)}
+    formula = ",".join("".join(letters[edge] for edge in factor) for factor in network.factors) + "->"
+    shapes = [tuple(network.sizes[edge] for edge in factor) for factor in network.factors]
+    path, info = opt_einsum.contract_path(formula, *shapes, shapes=True, optimize="dp")
+    every = [True] * len(shapes)
+    root = int(info.opt_cost) - gradient_cost(network.factors, network.sizes, path, every) // 3
+    assert root > 0
+    assert root in {2 * 3**n * 2**m for n in range(4) for m in range(4)}
+    assert gradient_cost(network.factors, network.sizes, path, [True, *every[1:]]) > gradient_cost(
+        network.factors, network.sizes, path, [True, *[False] * (len(shapes) - 1)]
+    )
 
 
 def test_no_such_case() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import opt_einsum
 import torch
 
 from benchmarks.case import Hand, Problem, Sizes, Tensors, case, standard_normal
+from benchmarks.count import total
 from benchmarks.hand import multilinear as hand
 from benchmarks.hand.backward import mlp_gradient_steps, mlp_gradients
 from benchmarks.hand.mlp_steps import hand_sizes
 from benchmarks.hand.reference import gradients_of
 from benchmarks.models import multilinear
+from benchmarks.models.environments import gradient_cost
 from benchmarks.models.mlp import Mlp
+from benchmarks.models.networks import mps_overlap
 from benchmarks.models.transformer import Transformer
 
 _CHAINS = [{"B": 64, "d": 64, "L": 20}, {"B": 256, "d": 256, "L": 8}]
@@ -51,7 +55,20 @@ def _mps(sizes: Sizes, lower: str) -> Problem:
         multilinear.mps_data(sites, sizes["p"], D, "a" if lower == "A" else "ab"),
         gradients_of(lambda t: multilinear.mps_torch(sites, lower, t), names),
         Hand(lambda t: hand.mps_gradients(sites, lower, t), hand.mps_steps(sites, lower), labels),
+        bound=_environments(sizes),
+        anchors={"the sweep by hand": total(hand.mps_steps(sites, lower), labels)},
     )
+
+
+def _environments(sizes: Sizes) -> int:
+    """The ket's part of 3 (F − root) on the tree that opt_einsum's exact search finds for the overlap."""
+    network = mps_overlap(sizes["n"], sizes["p"], sizes["D"])
+    letters = {edge: opt_einsum.get_symbol(n) for n, edge in enumerate(network.sizes)}
+    formula = ",".join("".join(letters[edge] for edge in factor) for factor in network.factors) + "->"
+    shapes = [tuple(network.sizes[edge] for edge in factor) for factor in network.factors]
+    path, _ = opt_einsum.contract_path(formula, *shapes, shapes=True, optimize="dp")
+    ket = [n < sizes["n"] for n in range(len(network.factors))]
+    return gradient_cost(network.factors, network.sizes, path, ket)
 
 
 _STATES = [{"n": 20, "p": 2, "D": 32}, {"n": 20, "p": 4, "D": 32}, {"n": 20, "p": 2, "D": 64}]

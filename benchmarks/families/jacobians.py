@@ -107,7 +107,8 @@ def _greeks(t: Tensors) -> dict[str, torch.Tensor]:
         S, K, r, v, T = x
         d1 = (torch.log(torch.exp(r * T) * S / K) + v * v / 2 * T) / (v * torch.sqrt(T))
         first, second = torch.special.ndtr(d1), torch.special.ndtr(d1 - v * torch.sqrt(T))
-        return torch.exp(-r * T) * (torch.exp(r * T) * S * first - K * second)
+        result: torch.Tensor = torch.exp(-r * T) * (torch.exp(r * T) * S * first - K * second)
+        return result
 
     x = torch.stack([t[name] for name in names])
     gradient, hessian = torch.func.grad(price)(x), torch.func.hessian(price)(x)
