@@ -334,3 +334,12 @@ def test_derivatives_that_vanish() -> None:
     shown = str(derivation)
     assert "∂t1[k]/∂x[k_] = 0" in shown
     assert "∂t1[k]/∂x · (v[k]) = 0" in shown
+
+
+def test_a_rule_that_holds_for_positive_numbers_only_is_named(tmp_path: Path) -> None:
+    """|a| = a is refuted, although it is true of half of all numbers."""
+    path = tmp_path / "half.egg"
+    path.write_text('(rewrite (apply "abs" a) a :ruleset normalise :name "no sign")\n')
+    x = tg.Variable("x", ["k"])
+    derivation = tg.optimize(tg.functions.abs(x) * x, {"k": 4}, rules=[path]).explain()
+    assert str(derivation).startswith("1 step; NOT CONFIRMED on numbers: no sign")
