@@ -78,17 +78,22 @@ def between(dag: Dag, low: int, high: int) -> list[int]:
 
 
 def batch_edges(dag: Dag, low: int, high: int) -> frozenset[str]:
-    """The edges in which the Jacobian of `high` by `low` is diagonal: free in every node between.
+    """The edges in which the Jacobian of `high` by `low` is diagonal: free and not mixed in between.
 
     Example:
         >>> dag = Dag()
         >>> x = dag.put("variable", ("x", ("b", "i")))
         >>> batch_edges(dag, x, dag.put("reduce", frozenset("i"), x))
         frozenset({'b'})
+        >>> batch_edges(dag, x, dag.put("softmax", frozenset("i"), x))
+        frozenset({'b'})
     """
     batch = dag.free[low]
     for at in between(dag, low, high):
         batch &= dag.free[at]
+        node = dag.nodes[at]
+        if node.op == "softmax" and isinstance(node.payload, frozenset):
+            batch -= node.payload
     return batch
 
 
