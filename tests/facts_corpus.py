@@ -64,7 +64,7 @@ CORPUS = [
     _case(((Q @ xj) ** 2).sum(), "Σ_j x[j]^2", ORTHOGONAL),
     _case((Q @ xj) @ (Q.rename(j="k") @ y.rename(n="k")), "Σ_j x[j] y[j]", ORTHOGONAL),
     _case(F.frobenius2(yi - Q @ xj).grad(x), "-2 (-x[n] + Σ_i Q[i,n] y[i])", ORTHOGONAL),
-    _case(hessian(F.frobenius2(Q @ xj - yi), x), "2 δ[n_,n]", ORTHOGONAL),
+    _case(hessian(F.frobenius2(Q @ xj - yi), x), "2 δ[n,n_]", ORTHOGONAL),
     _case(F.dot(B, F.dot(B.rename(i="k"), x.rename(n="k"), "k"), "j"), "x[i]", orthogonal(B, "i", "j")),
     _case(F.frobenius2(Y), "|b|", ONE_HOT),
     _case(F.sqrt(F.frobenius2(Y)), "sqrt(|b|)", ONE_HOT),
