@@ -36,7 +36,7 @@ def programs(problem: Problem, plan: Plan, bench: Bench, writer: Writer) -> Iter
     start, symbols = problem.searched.dag, problem.derived.symbols
     now = Program((), _results(writer, start), cost_of(bench, start, symbols, plan.sizes))
     yield now
-    goal = problem.found_flops(plan)
+    goal = plan.flops
     for move in descend(bench, start, symbols, plan.sizes, goal, problem.report.matches):
         writer.world.learn(move.symbols)
         now = Program(move.rules, _results(writer, move.program), move.cost)
