@@ -175,11 +175,6 @@ class Notation:
     def _tangent(self, direction: str, at: int) -> Tensor:
         meaning = self.world.directions[direction]
         arg = self.expression(at) if self.world.node(at).op in PLAIN else self._as_tensor(at)
-        if not meaning.seeds:  # nothing varies: the derivative is zero
-            wrt = self.given[meaning.variable]
-            if meaning.along is not None:
-                return Tangent(arg, wrt, meaning.along)
-            return self._derivative(arg, wrt, [self.edge(axis) for axis in meaning.axes])
         source, seed = meaning.seeds[0]
         node: Any = self.world.node(source)
         varied = node.op == "variable"
