@@ -23,10 +23,13 @@ from tensorgrad_eg.extract.assumed import assumed
 from tensorgrad_eg.extract.baseline import modes
 from tensorgrad_eg.extract.extract import Extracted, Searched, search, timed
 from tensorgrad_eg.extract.extract import extract as extract_best
+from tensorgrad_eg.extract.halves import discounted, halved
 from tensorgrad_eg.extract.lower import lower
 from tensorgrad_eg.extract.pieces import Pieces, pieces
+from tensorgrad_eg.plan.cost import total_flops
+from tensorgrad_eg.plan.folding import fold
 from tensorgrad_eg.plan.plan import Baseline, Plan
-from tensorgrad_eg.plan.program import Input
+from tensorgrad_eg.plan.program import Input, Program
 from tensorgrad_eg.plan.structured import StructuredPlan, settled
 from tensorgrad_eg.progress import shown
 
@@ -47,6 +50,8 @@ class Problem:
     files: tuple[Path, ...] | None = None
     pieces: Pieces | None = None
     facts: tuple[Fact, ...] = ()
+    symmetric: bool = False
+    _found: dict[tuple[tuple[str, int], ...], int] = field(default_factory=dict)
     _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict)
 
     def extracted(
@@ -56,26 +61,48 @@ class Problem:
         key = tuple(sorted(sizes.items()))
         if key not in self._extracted:
             roots = list(self.searched.dag.roots)
-            self._extracted[key] = extract_best(
+            best = extract_best(
                 self.searched, roots, dict(sizes), self.seed, exact=self.exact, progress=progress
             )
+            self._extracted[key] = self._with_halves(best, sizes) if self.symmetric else best
         return self._extracted[key]
+
+    def _with_halves(self, best: Extracted, sizes: Mapping[str, int]) -> Extracted:
+        """The program found, or another that costs less once symmetric tensors are computed by halves."""
+        roots = list(self.searched.dag.roots)
+        other = extract_best(self.searched, roots, sizes, self.seed, reprice=discounted)
+        costs = [total_flops(self._halved(self._lowered(found, sizes))) for found in (best, other)]
+        return best if costs[0] <= costs[1] else replace(other, certificate=best.certificate)
+
+    def _lowered(self, best: Extracted, sizes: Mapping[str, int]) -> Program:
+        given = [
+            Input(v.name, v.edges, tuple(v.shape.values())) for v in variables(self.expressions).values()
+        ]
+        return lower(best.priced, best.solution, given, self._outputs(), dict(sizes))
+
+    def _halved(self, program: Program) -> Program:
+        facts = [fact for fact in self.facts if fact.kind in ("symmetric", "diagonal")]
+        return halved(program, [(f.variable.name, (min(f.axes), max(f.axes))) for f in facts])
 
     def plan(self, sizes: Mapping[str, int], progress: Callable[[float], None] = lambda cost: None) -> Plan:
         """The plan for these sizes, from the e-graph as it is."""
         started = time.monotonic()
         numbers = dict(sizes)
         best = self.extracted(numbers, progress)
-        given = [
-            Input(v.name, v.edges, tuple(v.shape.values())) for v in variables(self.expressions).values()
-        ]
-        program = lower(best.priced, best.solution, given, self._outputs(), numbers)
+        program = self._lowered(best, numbers)
+        self._found[tuple(sorted(numbers.items()))] = total_flops(fold(program))
+        if self.symmetric:
+            program = self._halved(program)
         timed(self.report, "extract", started)
         about = (self.structure, lambda: self.baseline(numbers), self.report, self, best.certificate)
         if self.pieces is None:
             return Plan(program, *about, assumptions=map(str, self.facts))
         program, forms = settled(program, self.pieces.forms(self.derived, self.expressions, numbers))
         return StructuredPlan(program, *about, forms=forms, assumptions=map(str, self.facts))
+
+    def found_flops(self, plan: Plan) -> int:
+        """The cost of the program that was found for a plan, before symmetry made it cheaper."""
+        return self._found[tuple(sorted(plan.program.symbols.items()))]
 
     def _outputs(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
         """The roots to be planned, their labels in the wanted order, and the user's names of these."""
@@ -120,6 +147,7 @@ def optimize(
     effort: float = 1.0,
     seed: int = 0,
     structured: bool = False,
+    symmetric: bool = False,
 ) -> Plan:
     """The cheapest program found for one tensor, or for a list or a dict of them together.
 
@@ -134,6 +162,10 @@ def optimize(
 
     With `structured=True` results are `Structured` objects: sums of products of small tensors and deltas,
     multiplied out by `.dense()` only, so that no identity and no outer product is ever made.
+
+    With `symmetric=True` tensors that are symmetric in two edges are computed for one half of their entries
+    where that saves more than packing and unpacking them costs: in a Hessian, half or three quarters of the
+    last product.
 
     Raises:
         MissingSizeError: if a size symbol has no number.
@@ -165,7 +197,9 @@ def optimize(
         searched = search(start, numbers, Budget.of(effort, seconds), report, files, progress.round)
         timed(report, "search", started)
         exact = seconds if extract == "exact" else None
-        problem = Problem(expressions, structure, derived, searched, report, seed, exact, files, parts, facts)
+        problem = Problem(
+            expressions, structure, derived, searched, report, seed, exact, files, parts, facts, symmetric
+        )
         return problem.plan(numbers, progress.cost)
 
 

@@ -130,6 +130,8 @@ def _value(program: Program, step: Step, values: Sequence[Any]) -> Any:
         pairs = zip(values, edges, strict=True)
         terms = [_einsum([value, ones], [one, step.edges], step.edges) for value, one in pairs]
         return sum(float(operand.factor) * term for operand, term in zip(step.operands, terms, strict=True))
+    if step.kind in ("pack", "unpack"):
+        return _packed(step, values[0], edges[0])
     if step.kind in ("softmax", "logsumexp"):
         return _normalised(step, values[0], edges[0])
     value = _einsum(values, edges, step.edges)
@@ -148,6 +150,21 @@ def _normalised(step: Step, value: Any, edges: Sequence[str]) -> Any:
     if step.kind == "logsumexp":
         return _einsum([np.log(total)], [rest], step.edges)
     return _einsum([exponentials, 1 / total], [labels, rest], step.edges)
+
+
+def _packed(step: Step, value: Any, edges: Sequence[str]) -> Any:
+    (i, j), (packed,) = step.packing
+    if step.kind == "pack":
+        rest = [edge for edge in edges if edge not in (i, j)]
+        full = _einsum([value], [edges], [i, j, *rest])
+        rows = [full[a, b] for a in range(len(full)) for b in range(a, len(full))]
+        return _einsum([np.stack(rows)], [[packed, *rest]], step.edges)
+    rest = [edge for edge in edges if edge != packed]
+    rows = list(_einsum([value], [edges], [packed, *rest]))
+    size = round((2 * len(rows) + 0.25) ** 0.5 - 0.5)
+    places = {pair: n for n, pair in enumerate((a, b) for a in range(size) for b in range(a, size))}
+    full = [[rows[places[min(a, b), max(a, b)]] for b in range(size)] for a in range(size)]
+    return _einsum([np.asarray(full)], [[i, j, *rest]], step.edges)
 
 
 @st.composite
@@ -217,6 +234,9 @@ def _random_operand(draw: st.DrawFn, builder: Builder) -> tuple[str, tuple[str, 
 
 def _random_step(draw: st.DrawFn, builder: Builder) -> None:
     kind = draw(st.sampled_from(["contract"] * 3 + list(KINDS)))
+    if kind in ("pack", "unpack"):
+        _random_half(draw, builder)
+        return
     if kind == "constant":
         builder.constant(draw(st.sampled_from([0.5, -2.0, 3.0])), draw(st.sampled_from(["", "1/|b|"])))
         return
@@ -248,6 +268,29 @@ def _random_step(draw: st.DrawFn, builder: Builder) -> None:
         # Only even whole powers: what is negative has no root, and what is near zero no reciprocal.
         fields["number"] = Fraction(2)
     builder.step(kind, *operands, over=over, **fields)
+
+
+def _random_half(draw: st.DrawFn, builder: Builder) -> None:
+    """A product of a tensor with itself, computed on for one half of its entries."""
+    letters = {name: "".join(edges).lower() for name, edges in builder.edges.items()}
+    names = sorted(name for name, own in letters.items() if own and len(set(own)) == len(own))
+    if not names:
+        builder.constant(2.0)
+        return
+    name = draw(st.sampled_from(names))
+    i, *rest = list(letters[name])
+    square = builder.mul((name, (i, *rest)), (name, (i.upper(), *rest)))
+    full = draw(st.permutations([i, i.upper(), *rest]))
+    builder.sizes[f"{i}≤{i.upper()}"] = builder.sizes[i] * (builder.sizes[i] + 1) // 2
+    packed = draw(st.permutations([f"{i}≤{i.upper()}", *rest]))
+    # The product is read with its labels in their order or exchanged.
+    read = tuple(builder.edges[square]) if draw(st.booleans()) else (i.upper(), *rest, i)
+    half = builder.step("pack", (square, read), edges=packed)
+    last = builder.apply("tanh", half) if draw(st.booleans()) else half
+    builder.step("unpack", last, edges=full)
+    # Other steps read under labels of one letter.
+    for gone in dict.fromkeys((half, last)):
+        del builder.edges[gone]
 
 
 def arrays_for(program: Program, seed: int = 0) -> dict[str, Any]:

@@ -22,7 +22,8 @@ class Jax(Library):
 
     name = "jax"
     module = "jnp"
-    imports = ("import jax", "import jax.numpy as jnp")
+    # Places are NumPy's: they are known when the function is compiled.
+    imports = ("import jax", "import jax.numpy as jnp", "import numpy as np")
     einsum_options = ()
 
     def rsqrt(self, code: Code) -> Code:

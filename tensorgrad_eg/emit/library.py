@@ -25,6 +25,20 @@ LOGSUMEXP = """def logsumexp(z, axis):
 """
 
 
+UPPER = """@lru_cache(maxsize=None)
+def upper(n):
+    # Where the entries i <= j of an n x n matrix stand.
+    rows, columns = np.triu_indices(n)
+    return rows * n + columns
+"""
+MIRRORED = """@lru_cache(maxsize=None)
+def mirrored(n):
+    # Where each entry of a symmetric n x n matrix stands among its entries i <= j.
+    low, high = np.sort(np.indices((n, n)), axis=0)
+    return (low * (2 * n - low - 1) // 2 + high).ravel()
+"""
+
+
 class Library:
     """Writes NumPy source; `like` is a tensor whose dtype and device new tensors take.
 
@@ -99,6 +113,14 @@ class Library:
         """All elements in one axis."""
         return Code(f"{code.atom}.ravel()")
 
+    def take(self, code: Code, places: str, size: int, axis: int) -> Code:
+        """Entries along an axis, where a helper for matrices of this size says: `upper` or `mirrored`."""
+        return Code(f"{code.atom}.take({places}({size}), {axis})")
+
+    def split(self, code: Code, axis: int, shape: Sequence[int], size: int) -> Code:
+        """An axis of a tensor of this shape, made two of this size."""
+        return self.reshape(code, [*shape[:axis], size, size, *shape[axis + 1 :]])
+
     def eye(self, size: int) -> Code:
         """The identity matrix."""
         return call(f"{self.module}.eye", str(size), *self.typed())
@@ -150,7 +172,8 @@ class Library:
 
     def helpers(self) -> dict[str, str]:
         """Functions that the source may need, by name."""
-        return {"softmax": SOFTMAX.format(np=self.module), "logsumexp": LOGSUMEXP.format(np=self.module)}
+        own = {"softmax": SOFTMAX.format(np=self.module), "logsumexp": LOGSUMEXP.format(np=self.module)}
+        return {**own, "upper": UPPER, "mirrored": MIRRORED}
 
     def multiply(self, left: Code, right: Code, fresh: bool) -> Code:
         """A product; `fresh`: the left operand is nobody else's, and may be written over."""

@@ -15,6 +15,7 @@ from fractions import Fraction
 from tensorgrad_eg.emit.code import Code, added, call, literal, parsed, quotient, scaled
 from tensorgrad_eg.emit.contraction import contract, writable
 from tensorgrad_eg.emit.library import Library
+from tensorgrad_eg.emit.packing import packed, unpacked
 from tensorgrad_eg.emit.tensors import Value, aligned, summed, without_repeats
 from tensorgrad_eg.errors import UnknownFunctionError
 from tensorgrad_eg.expr.pointwise import POINTWISE
@@ -47,6 +48,10 @@ def build(library: Library, step: Step, operands: Sequence[Value], sizes: Mappin
             return _scale(library, step.number or Fraction(0), values[0], sizes)
         case "power":
             return _power(library, step.number or Fraction(0), values[0])
+        case "pack":
+            return packed(library, step, values[0], sizes)
+        case "unpack":
+            return unpacked(library, step, values[0], sizes)
         case "apply":
             return Value(apply(library, step.function, values[0].code), values[0].edges, fresh=True)
     return _normalised(library, step, values[0])

@@ -21,6 +21,21 @@ SOFTMAX = """def softmax(z, dim):
 """
 
 
+UPPER = """@lru_cache(maxsize=None)
+def upper(n, device):
+    # Where the entries i <= j of an n x n matrix stand.
+    rows, columns = torch.triu_indices(n, n, device=device)
+    return rows * n + columns
+"""
+MIRRORED = """@lru_cache(maxsize=None)
+def mirrored(n, device):
+    # Where each entry of a symmetric n x n matrix stands among its entries i <= j.
+    i = torch.arange(n, device=device)
+    low, high = torch.minimum(i[:, None], i), torch.maximum(i[:, None], i)
+    return (low * (2 * n - low - 1) // 2 + high).flatten()
+"""
+
+
 class Torch(Library):
     """PyTorch.
 
@@ -67,6 +82,14 @@ class Torch(Library):
         """All elements in one axis."""
         return Code(f"{code.atom}.flatten()")
 
+    def take(self, code: Code, places: str, size: int, axis: int) -> Code:
+        """Entries along an axis."""
+        return Code(f"{code.atom}.index_select({axis}, {places}({size}, {self.like}.device))")
+
+    def split(self, code: Code, axis: int, shape: Sequence[int], size: int) -> Code:
+        """An axis made two."""
+        return Code(f"{code.atom}.unflatten({axis}, ({size}, {size}))")
+
     def expand(self, code: Code, shape: Sequence[int]) -> Code:
         """Broadcast to a shape, without a copy."""
         return Code(f"{code.atom}.expand({', '.join(map(str, shape))})")
@@ -94,8 +117,8 @@ class Torch(Library):
         return call("torch.logsumexp", code.text, axes_text(axes))
 
     def helpers(self) -> dict[str, str]:
-        """The softmax over several axes."""
-        return {"softmax": SOFTMAX}
+        """The softmax over several axes, and the places of packed entries."""
+        return {"softmax": SOFTMAX, "upper": UPPER, "mirrored": MIRRORED}
 
     def multiply(self, left: Code, right: Code, fresh: bool) -> Code:
         """A product, in place where the left operand is fresh."""

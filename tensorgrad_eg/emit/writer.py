@@ -100,7 +100,9 @@ class Writer:
         ]
         source = "\n\n".join([*helpers, function])
         lines = [line for line in self.library.imports if re.search(rf"\b{line.split()[-1]}[.(]", source)]
-        lines = (["import math"] if "math." in source else []) + (lines or [self.library.imports[0]])
+        lines = lines or [self.library.imports[0]]
+        lines = (["from functools import lru_cache"] if "lru_cache(" in source else []) + lines
+        lines = (["import math"] if "math." in source else []) + lines
         return "\n".join(lines) + "\n\n\n" + source
 
     def take(self, step: Step) -> None:

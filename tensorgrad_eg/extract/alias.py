@@ -41,8 +41,7 @@ def aliases(snapshot: Snapshot) -> dict[int, Alias]:
         >>> aliases(s)
         {0: Alias(group=0, axes=('i',)), 1: Alias(group=0, axes=('j',))}
     """
-    choice = smallest(snapshot)
-    values = _Fingerprints(snapshot, choice).values
+    values = fingerprints(snapshot)
     found: dict[int, Alias] = {}
     known: dict[tuple[object, ...], list[int]] = {}
     for at in sorted(values):
@@ -60,6 +59,17 @@ def aliases(snapshot: Snapshot) -> dict[int, Alias]:
             known[key].append(at)
             found[at] = Alias(at, tuple(own))
     return found
+
+
+def fingerprints(snapshot: Snapshot) -> dict[int, Field]:
+    """The values of every class that stands for something; axes are the lanes, then its edges sorted.
+
+    Example:
+        >>> s = Snapshot({0: [ENode("variable", ("A", ("k", "i")))]}, {0: frozenset("ik")}, {})
+        >>> fingerprints(s)[0].shape
+        (2, 3, 3)
+    """
+    return _Fingerprints(snapshot, smallest(snapshot)).values
 
 
 def _matching(snapshot: Snapshot, values: dict[int, Field], one: int, two: int) -> tuple[str, ...] | None:

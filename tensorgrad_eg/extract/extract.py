@@ -106,17 +106,18 @@ def extract(
     steps: int = _STEPS,
     exact: float | None = None,
     progress: Callable[[float], None] = lambda cost: None,
+    reprice: Callable[[Priced], Priced] = lambda priced: priced,
 ) -> Extracted:
     """The cheapest program found for all roots together; never dearer than the one the search started from.
 
     With `exact` seconds, a solver proves it optimal or bounds what is left. Ctrl-C ends the search for a
-    better one.
+    better one. `reprice` may make some ways cheaper than they are by themselves.
     """
     begun = started(searched, roots, sizes)
     alias = searched.alias(searched.final)
     if any(searched.final.roots[root] not in alias for root in roots):
         return begun  # the search has lost a root: what it started from is still there
-    priced = price(searched.final, sizes, alias)
+    priced = reprice(price(searched.final, sizes, alias))
     extractor = Extractor(priced, [priced.root(r) for r in roots], seed)
     starts = [extractor.seeded(_known(priced, searched.dag)), extractor.tree_choice()]
     found = min((extractor.polish(s) for s in starts), key=lambda s: s.cost)

@@ -1,7 +1,8 @@
 """What a step costs, in opt_einsum's unit. Extraction prices with `flops`, plans report with `step_flops`.
 
 A contraction costs the product of all its sizes, twice that if something is summed; additions, reductions and
-functions count per element; renaming, reading and constants are free.
+functions count per element, and so does packing a symmetric pair or unpacking it; renaming, reading and
+constants are free.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import prod
 
-from tensorgrad_eg.plan.program import Step
+from tensorgrad_eg.plan.program import Program, Step
 
 
 def elements(edges: Iterable[str], sizes: Mapping[str, int]) -> int:
@@ -44,7 +45,7 @@ def flops(
     if kind == "add":
         scaled = [edges for edges, factor in zip(operand_edges, factors, strict=False) if abs(factor) != 1]
         return (len(operand_edges) - 1) * out + sum(elements(edges, sizes) for edges in scaled)
-    if kind in ("scale", "apply", "power"):
+    if kind in ("scale", "apply", "power", "pack", "unpack"):
         return out
     if kind == "softmax":
         return 3 * out
@@ -67,3 +68,12 @@ def step_flops(step: Step, sizes: Mapping[str, int]) -> int:
     """
     factors = [operand.factor for operand in step.operands]
     return flops(step.kind, [o.edges for o in step.operands], step.edges, step.over, sizes, factors)
+
+
+def total_flops(program: Program) -> int:
+    """The cost of all steps.
+
+    >>> total_flops(Program((), (), (), {}))
+    0
+    """
+    return sum(step_flops(step, program.sizes) for step in program.steps)

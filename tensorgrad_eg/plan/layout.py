@@ -135,7 +135,21 @@ class _Chooser:
             if any(self.kinds.get(operand.tensor) in ("constant", "delta") for operand in reader.operands):
                 return 0
             return self.recipe(reader).price
-        return sum(products.misorder(operand, edges, self.sizes) for operand in operands)
+        copied = sum(products.misorder(operand, edges, self.sizes) for operand in operands)
+        return copied + self.scattered(reader, operands[0]) if reader.kind in ("pack", "unpack") else copied
+
+    def scattered(self, step: Step, read: Edges) -> int:
+        """What packing copies to bring a pair together, or unpacking where it moves elements and not rows.
+
+        An unpacked pair stands where the packed one stood; any other order is a view, which readers pay for.
+        """
+        pair, packed = step.packing
+        if step.kind == "unpack":
+            place = read.index(packed[0])
+            viewed = self.edges(step) != (*read[:place], *pair, *read[place + 1 :])
+            return products.SCATTERED * elements(step.edges, self.sizes) * ((place > 0) + 2 * viewed)
+        apart = abs(read.index(pair[0]) - read.index(pair[1])) > 1
+        return products.SCATTERED * elements(read, self.sizes) if apart else 0
 
     def recipe(self, step: Step) -> products.Recipe:
         """How a product would be computed in the present orders."""

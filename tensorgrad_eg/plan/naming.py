@@ -21,6 +21,7 @@ LONGEST = 8
 # Names that the emitted source uses itself, or that would puzzle a reader.
 RESERVED = frozenset(
     {"torch", "np", "jax", "jnp", "math", "plan", "contract", "softmax", "logsumexp", "float", "lambda"}
+    | {"lru_cache", "upper", "mirrored"}
 )
 
 
@@ -54,7 +55,7 @@ def _stem(step: Step, joined: dict[str, str]) -> str:
         joined[step.name] = "r"
         return "r"
     stems = {"constant": "c", "delta": "eye", "reduce": "s", "softmax": "p", "logsumexp": "lse"}
-    return stems.get(step.kind, "t")
+    return {**stems, "pack": "half", "unpack": "whole"}.get(step.kind, "t")
 
 
 def _distinct(stems: list[str], taken: set[str]) -> list[str]:

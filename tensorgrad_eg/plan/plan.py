@@ -23,7 +23,7 @@ from typing import Any, Protocol, Self
 
 from tensorgrad_eg.errors import MissingExtraError, TensorgradError, UnknownEdgeError
 from tensorgrad_eg.plan.arrays import Signature
-from tensorgrad_eg.plan.cost import step_flops
+from tensorgrad_eg.plan.cost import total_flops
 from tensorgrad_eg.plan.folding import fold
 from tensorgrad_eg.plan.layout import arrange
 from tensorgrad_eg.plan.liveness import peak_elements
@@ -152,7 +152,7 @@ class Plan:
     @cached_property
     def flops(self) -> int:
         """The cost of all steps, in opt_einsum's unit."""
-        return sum(step_flops(step, self.program.sizes) for step in self.steps)
+        return total_flops(self.program)
 
     @cached_property
     def peak_elements(self) -> int:

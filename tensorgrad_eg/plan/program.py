@@ -37,6 +37,8 @@ KINDS = (
     "power",
     "softmax",
     "logsumexp",
+    "pack",
+    "unpack",
 )
 
 
@@ -103,6 +105,20 @@ class Step:
         """
         names = [edge for operand in self.operands for edge in operand.edges]
         return tuple(dict.fromkeys([*names, *self.edges]))
+
+    @property
+    def packing(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Of a step that packs or unpacks: the labels of a symmetric pair, and the one label in their place.
+
+        A packed label runs over the entries i <= j, row by row.
+
+        >>> Step("t", "pack", (Operand("A", ("b", "i", "j")),), ("b", "i≤j")).packing
+        (('i', 'j'), ('i≤j',))
+        """
+        read = self.operands[0].edges
+        gone = tuple(edge for edge in read if edge not in self.edges)
+        new = tuple(edge for edge in self.edges if edge not in read)
+        return (gone, new) if self.kind == "pack" else (new, gone)
 
 
 @dataclass(frozen=True)
@@ -213,6 +229,8 @@ class Program:
             for operand in step.operands:
                 self._check_operand(f"step {step.name}", operand, shapes)
             _check_step(step)
+            if step.kind in ("pack", "unpack"):
+                _check_packing(step, self.sizes)
             shapes[step.name] = tuple(self.sizes[edge] for edge in step.edges)
         for number, out in enumerate(self.outputs):
             where = f"output {number}"
@@ -255,12 +273,26 @@ def _check_step(step: Step) -> None:
     _require(set(step.over) <= labels, f"{where} sums {step.over}, which its operands do not all have")
     if step.kind == "delta":
         _require(len(step.edges) == 2, f"{where}: a delta has two edges, not {step.edges}")
-    else:
+    elif step.kind not in ("pack", "unpack"):
         kept = labels if step.kind == "softmax" else labels - set(step.over)
         _require(
             set(step.edges) == kept, f"{where} writes {step.edges}, but its operands leave {sorted(kept)}"
         )
     _check_parameters(step, where)
+
+
+def _check_packing(step: Step, sizes: Mapping[str, int]) -> None:
+    where, read = f"step {step.name}", step.operands[0].edges
+    pair, packed = step.packing
+    _require(
+        len(pair) == 2 and len(packed) == 1 and len(set(read)) == len(read) and not step.over,
+        f"{where} has to {step.kind} two labels, but reads {read} and writes {step.edges}",
+    )
+    size, other, half = (sizes[edge] for edge in (*pair, *packed))
+    _require(
+        size == other and half == size * (size + 1) // 2,
+        f"{where} has sizes {size}, {other} and {half}: not those of a symmetric pair and its half",
+    )
 
 
 def _check_parameters(step: Step, where: str) -> None:

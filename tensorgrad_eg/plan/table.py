@@ -31,6 +31,8 @@ def blas(step: Step) -> str:
             "reduce": "SUM",
             "softmax": "SOFTMAX",
             "delta": "DELTA",
+            "pack": "PACK",
+            "unpack": "UNPACK",
         }
         return {**words, "logsumexp": "LOGSUMEXP", "constant": "CONSTANT"}.get(step.kind, "EW")
     left, right = (distinct(operand.edges) for operand in step.operands)
