@@ -151,8 +151,8 @@ class _Round:
         extracted = extract(searched, self.roots, self.sizes, steps=0)
         cost = _flops(extracted)
         if self.goal <= cost < (self.found.cost if self.found else self.cost):
-            symbols = dict(extracted.priced.snapshot.symbols)
-            self.found = Move(tuple(dict.fromkeys(rules)), program_of(extracted, self.roots), cost, symbols)
+            program, symbols = program_of(extracted, self.roots)
+            self.found = Move(tuple(dict.fromkeys(rules)), program, cost, symbols)
 
     def _prepare(self) -> None:
         """Reorders factors, lists and judges: what the rules ask for."""

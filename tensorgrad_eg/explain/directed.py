@@ -11,7 +11,7 @@ from tensorgrad_eg.explain.notation import Notation
 from tensorgrad_eg.explain.places import places
 from tensorgrad_eg.explain.replay import Application, Change, Replayed
 from tensorgrad_eg.explain.writer import Pair, Writer
-from tensorgrad_eg.expr import Tensor
+from tensorgrad_eg.expr import Number, Tensor
 
 _SHOWN = 3
 
@@ -69,6 +69,7 @@ def _ends(writer: Writer, stage: Stage, done: Replayed) -> list[Pair]:
 def _title(stage: Stage, done: Replayed, notation: Notation) -> str:
     if not stage.work:
         return "Use what is assumed" if stage.phase == "facts" else "Simplify"
-    wanted = [str(notation.expression(left)) for left in dict.fromkeys(done.roots.values())]
+    asked = map(notation.expression, dict.fromkeys(done.roots.values()))
+    wanted = [str(e) for e in asked if not isinstance(e, Number)]
     more = f" and {len(wanted) - _SHOWN} more" if len(wanted) > _SHOWN else ""
     return f"Differentiate: {', '.join(wanted[:_SHOWN])}{more}"

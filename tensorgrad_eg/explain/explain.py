@@ -9,7 +9,7 @@ from tensorgrad_eg.explain.bench import Bench
 from tensorgrad_eg.explain.derivation import Derivation
 from tensorgrad_eg.explain.directed import directed_phase
 from tensorgrad_eg.explain.replay import replay
-from tensorgrad_eg.explain.searching import programs, search_phase
+from tensorgrad_eg.explain.searching import programs, search_phase, symmetry_phase
 from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.explain.writer import Writer
 from tensorgrad_eg.expr import variables
@@ -66,4 +66,7 @@ def explain(problem: Problem, plan: Plan, check: bool = True, detail: Detail = "
     outputs = dict(zip(problem.expressions, plan.results, strict=True))
     phases = [directed_phase(writer, stage, done, outputs) for stage, done in replayed]
     phases.append(search_phase(problem, plan, bench, writer, found))
-    return Derivation(tuple(phase for phase in phases if phase.steps), plan.flops, detail)
+    phases = [phase for phase in phases if phase.steps]
+    if plan.flops != problem.found_flops(plan):
+        phases.append(symmetry_phase(problem, plan))
+    return Derivation(tuple(phases), plan.flops, detail)

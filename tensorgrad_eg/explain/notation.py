@@ -80,7 +80,7 @@ class Notation:
             return self._symbol(at, node)
         kids = [self.expression(c) for c in node.children]
         if node.op == "rename":
-            return kids[0].rename({self.edge(old): self.edge(new) for old, new in _pairs(node)})
+            return _read(kids[0], {self.edge(old): self.edge(new) for old, new in _pairs(node)})
         return self._operation(node, kids)
 
     def variable(self, at: int) -> Variable:
@@ -175,6 +175,11 @@ class Notation:
     def _tangent(self, direction: str, at: int) -> Tensor:
         meaning = self.world.directions[direction]
         arg = self.expression(at) if self.world.node(at).op in PLAIN else self._as_tensor(at)
+        if not meaning.seeds:  # nothing varies: the derivative is zero
+            wrt = self.given[meaning.variable]
+            if meaning.along is not None:
+                return Tangent(arg, wrt, meaning.along)
+            return self._derivative(arg, wrt, [self.edge(axis) for axis in meaning.axes])
         source, seed = meaning.seeds[0]
         node: Any = self.world.node(source)
         varied = node.op == "variable"
@@ -195,13 +200,9 @@ class Notation:
 
     def _derivative(self, arg: Tensor, wrt: Variable, names: list[str]) -> Tensor:
         """∂arg/∂wrt; an edge that both have stands for the diagonal."""
-        shared = [name for name in names if name in arg.edges]
         taken = {*arg.edges, *names}
-        aside = {name: fresh(name, taken) for name in shared}
-        result: Tensor = Derivative(arg, wrt, [aside.get(name, name) for name in names])
-        for name, other in aside.items():
-            result = Contract([other], result, Delta(other, name, arg.shape[name]))
-        return result
+        aside = {name: fresh(name, taken) for name in names if name in arg.edges}
+        return _diagonals(Derivative(arg, wrt, [aside.get(name, name) for name in names]), aside)
 
     def _pullback(self, direction: str, at: int, reader: int) -> Tensor:
         """∂L/∂e ∂e/∂a, summed over the edges of e."""
@@ -252,6 +253,28 @@ class _Sizes(dict[str, Size]):
 
     def __missing__(self, label: str) -> Size:
         return self.notation.size(label)
+
+
+def _read(tensor: Tensor, names: Mapping[str, str]) -> Tensor:
+    """The tensor under other names; where two edges get one name, its diagonal."""
+    own = [names.get(edge, edge) for edge in tensor.edges]
+    taken = {*own, *tensor.edges}
+    back: dict[str, str] = {}
+    new: dict[str, str] = {}
+    for place, (edge, name) in enumerate(zip(tensor.edges, own, strict=True)):
+        new[edge] = name
+        if name in own[:place]:
+            new[edge] = fresh(name, taken)
+            taken.add(new[edge])
+            back[name] = new[edge]
+    return _diagonals(tensor.rename({old: name for old, name in new.items() if old != name}), back)
+
+
+def _diagonals(tensor: Tensor, aside: Mapping[str, str]) -> Tensor:
+    """The tensor with some edges read at the names of others."""
+    for name, other in aside.items():
+        tensor = Contract([other], tensor, Delta(other, name, tensor.shape[other]))
+    return tensor
 
 
 def _negative(term: Tensor) -> bool:

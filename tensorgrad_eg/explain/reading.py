@@ -61,7 +61,7 @@ class Reading:
         found: dict[int, int] = {}
         for left, right in equations.items():
             node = self.world.node(left)
-            if node.op == "rename":
+            if node.op == "rename" and len(self.world.free(left)) == len(self.world.free(node.children[0])):
                 back = {new: old for old, new in renaming(node.payload).items()}
                 left, right = node.children[0], self.world.rename(right, back)
             if left not in reach(self.world, [right]):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tensorgrad_eg.egraph.derive import Stage
 from tensorgrad_eg.egraph.differentiate import state
@@ -12,11 +14,13 @@ from tensorgrad_eg.egraph.rules import Rule, alone
 from tensorgrad_eg.explain.expansion import Expansion
 from tensorgrad_eg.explain.reading import Reading
 from tensorgrad_eg.explain.world import World
+from tensorgrad_eg.expr import Derivative, Tangent
 
 #: Directed rulesets in the order in which a round runs them; renames are not seen on the blackboard.
 _DIRECTED = ("recognise", "facts", "differentiate", "normalise")
 #: The rule that lets tensors be one that differ by the order of the axes of what they read.
 _SYMMETRY = "symmetry"
+_QUOTED = re.compile(r'"([^"]*)"')
 #: Rounds after which a phase is taken to run in circles.
 _ROUNDS = 400
 
@@ -70,6 +74,9 @@ def replay(
     directed = [rule for ruleset in rulesets for rule in rules if rule.ruleset == ruleset]
     program = tuple(world.add(stage.before)) if stage.work else ()
     reading = Reading(engine, world, f"{number}:", program)
+    for name, direction in _asked(stage).items():
+        known = world.directions[reading.prefix + name]
+        world.directions[reading.prefix + name] = replace(known, **direction)
     roots = dict.fromkeys(_wanted(stage))
     first = [rule for rule in directed if matches.get(rule.name)]
     deep = stage.phase == "facts" or (stage.work and stage.work.tips)
@@ -79,6 +86,20 @@ def replay(
     if stage.phase == "facts":
         work.mirror(stage, [rule for rule in first if rule.name == _SYMMETRY])
     return Replayed(done, work.now, reading.lefts)
+
+
+def _asked(stage: Stage) -> dict[str, dict[str, Any]]:
+    """The variable and the new labels of each direction that a result was asked for in."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, term, _ in stage.work.terms if stage.work else ():
+        e, labels = stage.subjects[name]
+        direction = _QUOTED.search(term)
+        if direction and isinstance(e, Derivative | Tangent):
+            how: dict[str, Any] = {"along": e.direction} if isinstance(e, Tangent) else {}
+            if isinstance(e, Derivative):
+                how = {"axes": tuple(dict(labels)[edge] for edge in e.names)}
+            found[direction.group(1)] = {"variable": e.wrt.name, **how}
+    return found
 
 
 def _wanted(stage: Stage) -> list[str]:

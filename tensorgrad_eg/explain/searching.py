@@ -36,14 +36,15 @@ def programs(problem: Problem, plan: Plan, bench: Bench, writer: Writer) -> Iter
     start, symbols = problem.searched.dag, problem.derived.symbols
     now = Program((), _results(writer, start), cost_of(bench, start, symbols, plan.sizes))
     yield now
-    for move in descend(bench, start, symbols, plan.sizes, plan.flops, problem.report.matches):
+    goal = problem.found_flops(plan)
+    for move in descend(bench, start, symbols, plan.sizes, goal, problem.report.matches):
         writer.world.learn(move.symbols)
         now = Program(move.rules, _results(writer, move.program), move.cost)
         yield now
-    if now.cost != plan.flops:
-        best = problem.extracted(plan.sizes)
-        writer.world.learn(best.priced.snapshot.symbols)
-        yield Program((), _results(writer, program_of(best, list(start.roots))), plan.flops)
+    if now.cost != goal:
+        program, labels = program_of(problem.extracted(plan.sizes), list(start.roots))
+        writer.world.learn(labels)
+        yield Program((), _results(writer, program), goal)
 
 
 def search_phase(
@@ -62,6 +63,14 @@ def search_phase(
     mentioned = [at for move in moves for pair in move.pairs for at in pair]
     title = f"Search: {found[0].cost:,} → {found[-1].cost:,} flops"
     return Phase("search", title, writer.definitions(mentioned, notation, order=True), steps, ())
+
+
+def symmetry_phase(problem: Problem, plan: Plan) -> Phase:
+    """What computing halves of symmetric tensors saves: one line, for it changes no formula."""
+    packed = {label for step in plan.steps if step.kind == "pack" for label in step.packing[1]}
+    halves = [s.name for s in plan.steps if s.kind not in ("pack", "unpack") and packed & set(s.edges)]
+    title = f"Symmetry: {problem.found_flops(plan):,} → {plan.flops:,} flops"
+    return Phase("symmetry", f"{title}, one half computed of {', '.join(halves)}", (), (), ())
 
 
 class _Move:

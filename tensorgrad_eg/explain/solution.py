@@ -12,20 +12,26 @@ from tensorgrad_eg.extract.priced import Way
 _MINUS = Fraction(-1)
 
 
-def program_of(found: Extracted, roots: Sequence[str]) -> Dag:
-    """The program that was chosen; a tensor read under other names is a rename of what it was computed as.
+Symbols = dict[str, str | int]
+
+
+def program_of(found: Extracted, roots: Sequence[str]) -> tuple[Dag, Symbols]:
+    """The program that was chosen, and the size symbols of its labels.
+
+    A tensor read under other names is a rename of what it was computed as.
 
     Example: see `tensorgrad_eg.explain.descent`.
     """
     work = _Writing(found)
     classes = {root: found.priced.snapshot.roots[root] for root in roots}
     work.dag.roots = {root: work.write(at) for root, at in classes.items()}
-    return work.dag
+    return work.dag, work.symbols
 
 
 class _Writing:
     def __init__(self, found: Extracted) -> None:
         self.priced, self.choice = found.priced, found.solution.choice
+        self.symbols: Symbols = dict(found.priced.snapshot.symbols)
         self.dag = Dag()
         self.done: dict[int, int] = {}
 
@@ -63,26 +69,27 @@ class _Writing:
         kids = [self.done[part] for part in self._parts(at)]
         if way.at != at:
             names = dict(zip(priced.alias[way.at].axes, priced.alias[at].axes, strict=True))
-            return renamed(self.dag, kids[0], names, priced.snapshot.symbols)
+            return renamed(self.dag, kids[0], names, self.symbols)
         signed = zip(kids, way.signs, strict=True)
         terms = [kid if sign == 1 else self.dag.put("scale", _MINUS, kid) for kid, sign in signed]
         return self.dag.put(way.node.op, way.node.payload, *terms, free=priced.snapshot.free[at])
 
 
-def renamed(dag: Dag, at: int, names: Mapping[str, str], taken: Mapping[str, object]) -> int:
+def renamed(dag: Dag, at: int, names: Mapping[str, str], symbols: Symbols) -> int:
     """The node under other names, exchanged all at once; those in the way step aside first.
 
     >>> dag = Dag()
     >>> a = dag.put("variable", ("A", ("i", "j")))
-    >>> end = renamed(dag, a, {"i": "j", "j": "i"}, {})
+    >>> end = renamed(dag, a, {"i": "j", "j": "i"}, {"i": "n", "j": "n"})
     >>> [node.payload for node in dag.nodes[1:]]
     [('i', "i'"), ('j', "j'"), ("i'", 'j'), ("j'", 'i')]
     """
     pairs = {old: new for old, new in sorted(names.items()) if old != new}
     for old in sorted(set(pairs) & set(pairs.values())):
         aside = old + "'"
-        while aside in taken or aside in pairs or aside in pairs.values():
+        while aside in symbols or aside in pairs or aside in pairs.values():
             aside += "'"
+        symbols[aside] = symbols[old]
         at = dag.put("rename", (old, aside), at)
         pairs[aside] = pairs.pop(old)
     for old, new in pairs.items():

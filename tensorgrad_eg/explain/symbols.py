@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tensorgrad_eg.expr import Tensor
+
 #: Derivatives that are not worked out.
 SYMBOLS = frozenset({"cotangent", "tangent", "pullback", "gradient", "read-gradient", "slope"})
 #: What is written as it is, without a name.
@@ -28,7 +30,8 @@ class Direction:
     """What a derivative is of, or along: the facts that one name stands for in a differentiation.
 
     In reverse mode `root` is differentiated, and `consumers` lists who reads each term. In forward mode each
-    source is varied along its seed, and `tips` are the new edges.
+    source is varied along its seed, and `tips` are the new edges. What was asked for, and is no step on the
+    way, also has its `variable`, and the labels of its new edges or what the variable moves `along`.
 
     >>> Direction(root=3).tips
     frozenset()
@@ -38,6 +41,9 @@ class Direction:
     consumers: tuple[tuple[int, tuple[int, ...]], ...] = ()
     seeds: tuple[tuple[int, int], ...] = ()
     tips: frozenset[str] = frozenset()
+    variable: str = ""
+    axes: tuple[str, ...] = ()
+    along: Tensor | None = None
 
     def readers(self, at: int) -> tuple[int, ...]:
         """Who reads a term, once for each time it does.

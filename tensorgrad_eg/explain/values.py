@@ -20,13 +20,16 @@ import numpy as np
 
 from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.egraph.term import ENode
-from tensorgrad_eg.explain.symbols import Direction, direction_name
+from tensorgrad_eg.explain.symbols import SYMBOLS, Direction, direction_name
+from tensorgrad_eg.explain.terms import renaming
 from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.verify import labelled as op
 from tensorgrad_eg.verify.classes import Draw
 from tensorgrad_eg.verify.differences import stencil
 from tensorgrad_eg.verify.labelled import Labelled, Numpy
 
+#: Points with numbers of both signs, and with positive ones.
+_SIGNED, _POSITIVE = (0, 1), (2, 3)
 #: Two terms are equal if they differ by less than this, relative to the larger.
 TOLERANCE = 1e-6
 #: The axis of the offsets at which a difference is taken.
@@ -37,29 +40,48 @@ _LARGEST = 1 << 21
 
 
 class Values:
-    """The values of terms, at points drawn one after the other until one is fit for comparing."""
+    """The values of terms at some points, and how far two terms are apart."""
 
     def __init__(self, world: World, seed: int = 0, facts: tuple[Fact, ...] = ()) -> None:
         """Points of a world, at which the facts are true; each is drawn when it is needed."""
         self.world = world
         self.seed, self.facts = seed, facts
         self.points: dict[int, Point] = {}
+        self._symbols: dict[int, bool] = {}
 
     def differ(self, one: int, other: int) -> float:
-        """The relative difference of two terms, the least of three points; infinite if it is nowhere finite.
+        """The relative difference of two terms; infinite if they have no finite value anywhere.
 
-        A point may lie on a kink, or where a logarithm does not exist: unequal terms differ at all points.
+        It is the largest at two points with numbers of both signs or, where no logarithm exists there, with
+        positive numbers. What is evaluated by differences may be at a kink: of that it is the least.
         """
         if one == other:
             return 0.0
-        best = math.inf
-        for n in range(3):
-            if n not in self.points:
-                self.points[n] = Point(self.world, Draw(self.seed + n, n > 0, self.facts))
-            best = min(best, self.points[n].differ(one, other))
-            if best < TOLERANCE:
-                break
-        return best
+        derived = self._derived(one) or self._derived(other)
+        for points in (_SIGNED, _POSITIVE):
+            finite: list[float] = []
+            for n in points:
+                gap = self._differ(n, one, other)
+                finite += [gap] if math.isfinite(gap) else []
+                if derived and gap < TOLERANCE:
+                    break
+            if finite:
+                return min(finite) if derived else max(finite)
+        return math.inf
+
+    def _differ(self, n: int, one: int, other: int) -> float:
+        if n not in self.points:
+            self.points[n] = Point(self.world, Draw(self.seed + n, n in _POSITIVE, self.facts))
+        return self.points[n].differ(one, other)
+
+    def _derived(self, at: int) -> bool:
+        """Whether differences are taken to evaluate a term."""
+        for one in () if at in self._symbols else self.world.dag.reachable([at]):
+            if one not in self._symbols:
+                node = self.world.node(one)
+                below = any(self._symbols[c] for c in node.children)
+                self._symbols[one] = node.op in SYMBOLS or below
+        return self._symbols[at]
 
     def equal(self, one: int, other: int) -> bool:
         """Whether two terms are worth the same."""
@@ -89,7 +111,7 @@ class Point:
         return self._sizes
 
     def _length(self, symbol: str | int) -> int:
-        return 1 if symbol in (1, "1") else self._lengths[str(symbol)]
+        return 1 if symbol in (1, "1") else self._lengths.get(str(symbol), 2)
 
     def differ(self, one: int, other: int) -> float:
         """The largest difference of two terms, relative to the larger of the two."""
@@ -161,8 +183,8 @@ class Point:
                 return Labelled(kids[0].edges, library.apply(payload, kids[0].array))
             case "power":
                 return Labelled(kids[0].edges, library.power(kids[0].array, payload))
-        new = dict(payload)  # a rename
-        return Labelled(tuple(new.get(edge, edge) for edge in kids[0].edges), kids[0].array)
+        new = renaming(payload)
+        return op.read(library, kids[0].array, tuple(new.get(edge, edge) for edge in kids[0].edges))
 
     def _elements(self, kids: list[Labelled]) -> int:
         shape = {edge: n for kid in kids for edge, n in zip(kid.edges, kid.array.shape, strict=True)}
