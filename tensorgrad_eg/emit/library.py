@@ -113,8 +113,8 @@ class Library:
         """All elements in one axis."""
         return Code(f"{code.atom}.ravel()")
 
-    def take(self, code: Code, places: str, size: int, axis: int) -> Code:
-        """Entries along an axis, where a helper for matrices of this size says: `upper` or `mirrored`."""
+    def take(self, code: Code, places: str, size: int, axis: int, shape: Sequence[int]) -> Code:
+        """Entries along an axis of a tensor of this shape, where `upper` or `mirrored` of a size says."""
         return Code(f"{code.atom}.take({places}({size}), {axis})")
 
     def split(self, code: Code, axis: int, shape: Sequence[int], size: int) -> Code:

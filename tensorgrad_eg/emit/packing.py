@@ -34,7 +34,8 @@ def packed(library: Library, step: Step, value: Value, sizes: Mapping[str, int])
     axis = value.edges.index(i)
     code = joined(library, value, [(i, j)], sizes).code
     edges = (*value.edges[:axis], label, *value.edges[axis + 2 :])
-    return Value(library.take(code, "upper", sizes[i], axis), edges, fresh=True)
+    shape = [sizes[i] ** 2 if edge == label else sizes[edge] for edge in edges]
+    return Value(library.take(code, "upper", sizes[i], axis, shape), edges, fresh=True)
 
 
 def _neighbours(value: Value, i: str, j: str) -> tuple[str, ...]:
@@ -53,7 +54,7 @@ def unpacked(library: Library, step: Step, value: Value, sizes: Mapping[str, int
     """
     (i, j), (label,) = step.packing
     axis = value.edges.index(label)
-    code: Code = library.take(value.code, "mirrored", sizes[i], axis)
-    edges = (*value.edges[:axis], i, j, *value.edges[axis + 1 :])
     shape = [sizes[edge] for edge in value.edges]
+    code: Code = library.take(value.code, "mirrored", sizes[i], axis, shape)
+    edges = (*value.edges[:axis], i, j, *value.edges[axis + 1 :])
     return Value(library.split(code, axis, shape, sizes[i]), edges, fresh=True)
