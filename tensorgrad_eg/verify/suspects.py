@@ -1,0 +1,195 @@
+"""Which rule is unsound: each is left out once, then tried alone on the e-graphs that are sound without it.
+
+A rule that merely prepares the ground for an unsound one is acquitted: alone it makes nothing worse. Rules of
+differentiation are tried on one operation at a time, against the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from tensorgrad_eg.egraph.derive import NORMAL, Derived, derive
+from tensorgrad_eg.egraph.differentiate import differentiate
+from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.rules import Rule, programs, rule_files, rules_of
+from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
+from tensorgrad_eg.errors import TensorgradError
+from tensorgrad_eg.expr import Tensor
+from tensorgrad_eg.verify.operations import single_operations
+from tensorgrad_eg.verify.snapshots import Mismatch, check_snapshot
+from tensorgrad_eg.verify.stages import normal_forms, snapshots
+
+#: Rulesets that gather facts and state no equations.
+_SILENT = frozenset({"analysis", "prospect", "volumes", "judge"})
+_SUSPECT = "suspect"
+
+
+@dataclass(frozen=True)
+class Offence:
+    """An unsound rule, and what gave it away.
+
+    >>> print(Offence(Rule("halve", "search", "mine.egg", 3, "(rewrite …)"), "x[i] = 1/2 x[i] is wrong"))
+    mine.egg:3: the rule "halve" is unsound: x[i] = 1/2 x[i] is wrong
+    """
+
+    rule: Rule
+    evidence: Mismatch | str
+
+    def __str__(self) -> str:
+        """Where the rule stands, and a counterexample."""
+        return f'{self.rule.file}:{self.rule.line}: the rule "{self.rule.name}" is unsound: {self.evidence}'
+
+
+def offending_rules(
+    expressions: Sequence[Tensor],
+    sizes: Mapping[str, int],
+    rules: Iterable[str | Path] = (),
+    among: Iterable[str] | None = None,
+) -> list[Offence]:
+    """The unsound rules that show on these expressions, with counterexamples; `rules` are further files.
+
+    Tried are the rules of the further files or, if there are none, all that matched; `among` names others.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> x = Variable("x", ["k"])
+    >>> offending_rules([x @ x], {"k": 3})
+    []
+    """
+    files = rule_files(rules)
+    report = Report()
+    first = _Run(expressions, sizes, files, report)
+    if not first.wrong:
+        return []
+    every = {rule.name: rule for rule in rules_of(files) if rule.ruleset not in _SILENT}
+    own = [name for name, rule in every.items() if rule.file in {Path(path).name for path in rules}]
+    fired = [name for name in every if report.matches[name]]
+    tried = [name for name in dict.fromkeys(among or own or fired) if name in every]
+    caught, freed = [], []
+    with TemporaryDirectory() as folder:
+        for number, name in enumerate(tried):
+            trial = _on_trial(expressions, sizes, files, every[name], Path(folder) / str(number))
+            if trial is not None and trial.evidence is not None:
+                caught.append(Offence(every[name], trial.evidence))
+            elif trial is not None and not trial.wrong and first.evidence is not None:
+                freed.append(Offence(every[name], first.evidence))
+    return caught or freed or _wrong_derivatives(expressions, sizes, files, every)
+
+
+class _Run:
+    """The derivation and the search once, every e-graph checked: what is wrong, and with what evidence.
+
+    With `suspect`, everything else is expected to be sound, and the evidence is against the suspect.
+    """
+
+    def __init__(
+        self,
+        expressions: Sequence[Tensor],
+        sizes: Mapping[str, int],
+        files: tuple[Path, ...],
+        report: Report,
+        suspect: bool = False,
+    ) -> None:
+        derived = derive(expressions, sizes, report, files)
+        found = [m for _, snapshot in snapshots(derived) for m in check_snapshot(snapshot)]
+        added: list[Mismatch] = []
+        for engine, roots in _engines(derived, sizes, files, report):
+            found += check_snapshot(engine.snapshot(roots))
+            if suspect and not found:
+                engine.run(_SUSPECT)
+                engine.run("analysis", saturate=True)
+                added += check_snapshot(engine.snapshot(roots))
+        values = normal_forms(derived, expressions)
+        self.wrong = bool(found) or any(not np.allclose(*pair, rtol=1e-6) for pair in values)
+        self.evidence = next(iter(added if suspect else found), None)
+
+
+def _engines(
+    derived: Derived, sizes: Mapping[str, int], files: tuple[Path, ...], report: Report
+) -> Iterator[tuple[Engine, list[str]]]:
+    """The e-graph of every phase and of the search, run to its end."""
+    for stage in derived.stages:
+        engine = Engine(files, NORMAL | {"differentiate", _SUSPECT}, report.matches)
+        engine.load(stage.before, derived.symbols)
+        if stage.work is None:
+            engine.normalise()
+        else:
+            differentiate(engine, stage.work)
+        yield engine, list(stage.before.roots)
+    engine = Engine(files, None, report.matches)
+    engine.load(derived.dag, derived.symbols)
+    engine.normalise()
+    saturate(engine, sizes, Budget(), report)
+    yield engine, list(derived.dag.roots)
+
+
+def _on_trial(
+    expressions: Sequence[Tensor],
+    sizes: Mapping[str, int],
+    files: tuple[Path, ...],
+    rule: Rule,
+    folder: Path,
+) -> _Run | None:
+    """The run without the rule, and what the rule alone does to e-graphs that were sound without it."""
+    apart = _set_apart(files, rule, folder)
+    try:
+        return _Run(expressions, sizes, apart, Report(), suspect=True)
+    except TensorgradError:
+        return None  # a rule that is needed: without it no derivative gets done
+
+
+def _set_apart(files: tuple[Path, ...], rule: Rule, folder: Path) -> tuple[Path, ...]:
+    """The rule files, the one rule in a ruleset of its own that deletes nothing."""
+    folder.mkdir()
+    found = []
+    for number, path in enumerate(files):
+        forms = programs((path,))
+        kept = [form for form in forms if f':name "{rule.name}"' not in form]
+        if len(kept) == len(forms):
+            found.append(path)
+            continue
+        own = undeleting(rule.text.replace(f":ruleset {rule.ruleset}", f":ruleset {_SUSPECT}"))
+        copy = folder / f"{number:02}_{path.name}"
+        copy.write_text("\n".join([f"(ruleset {_SUSPECT})", *kept, own]), encoding="utf-8")
+        found.append(copy)
+    return tuple(found)
+
+
+def undeleting(text: str) -> str:
+    """A rule without its deletions: it adds what it says and keeps the rest, so that the two can be compared.
+
+    >>> undeleting("(rule ((= e (f a))) ((union e a) (delete (f a))) :name \\"once\\")")
+    '(rule ((= e (f a))) ((union e a) ) :name "once")'
+    """
+    while (start := text.find("(delete ")) >= 0:
+        depth, end = 1, start + 1
+        while depth:
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        text = text[:start] + text[end:]
+    return text
+
+
+def _wrong_derivatives(
+    expressions: Sequence[Tensor],
+    sizes: Mapping[str, int],
+    files: tuple[Path, ...],
+    rules: Mapping[str, Rule],
+) -> list[Offence]:
+    """Rules that take part in a wrong derivative of a single operation, and in no right one."""
+    suspected: dict[str, str] = {}
+    trusted: set[str] = set()
+    for wanted in single_operations(expressions):
+        report = Report()
+        derived = derive([wanted], sizes, report, files)
+        fired = [name for name in rules if report.matches[name]]
+        ((found, right),) = normal_forms(derived, [wanted])
+        if np.allclose(found, right, rtol=1e-6):
+            trusted.update(fired)
+        else:
+            suspected |= {name: f"{wanted} comes out wrong" for name in fired if name not in suspected}
+    return [Offence(rules[name], text) for name, text in suspected.items() if name not in trusted]
