@@ -62,6 +62,12 @@ class Derived:
         return engine
 
 
+_MERGED = (
+    "two tensors turned out to be one while their cotangents were worked out, so these cannot be trusted. "
+    "This is a bug unless a rule file of your own changes what is differentiated: please report the expression."
+)
+
+
 @dataclass
 class _Derivation:
     sizes: Mapping[str, int]
@@ -88,27 +94,38 @@ class _Derivation:
                 if e not in self.encoder.done:
                     self.encoder.put(e)
             if len(wanted) < len(here):
-                self._normalise({e for e in later if e in self.encoder.done})
+                live = {e for e in later if e in self.encoder.done}
+                self._order(live)
+                self._normalise(live)
 
-    def _normalise(self, live: set[Tensor]) -> None:
-        self._order(live)
+    def _normalise(self, live: set[Tensor], descend: bool = False) -> None:
         before = self._with_roots(live)
         engine = Engine(self.files, NORMAL, self.report.matches)
         engine.load(before, self.encoder.labels.symbols)
-        engine.normalise()
+        engine.normalise(descend=descend)
         self._adopt(engine, before, live, {}, "normalise", None)
 
     def _differentiate(self, wanted: Iterable[Derivative | Tangent], live: set[Tensor]) -> None:
-        requests: dict[Tensor, tuple[Request, dict[str, str]]] = {}
-        for number, e in enumerate(wanted):
-            requests[e] = self.encoder.request(e, f"d{number}")
+        wanted = list(wanted)
         live = {e for e in live if e in self.encoder.done}
-        before = self._with_roots(live)
-        work = Differentiation(before, self.encoder.labels, self.sizes)
-        work.ask(request for request, _ in requests.values())
-        engine = Engine(self.files, _DERIVE, self.report.matches)
-        engine.load(before, self.encoder.labels.symbols)
-        differentiate(engine, work)
+        symbols = dict(self.encoder.labels.symbols)
+        for last in (False, True):
+            requests: dict[Tensor, tuple[Request, dict[str, str]]] = {}
+            for number, e in enumerate(wanted):
+                requests[e] = self.encoder.request(e, f"d{number}")
+            before = self._with_roots(live)
+            work = Differentiation(before, self.encoder.labels, self.sizes)
+            work.ask(request for request, _ in requests.values())
+            engine = Engine(self.files, _DERIVE, self.report.matches)
+            engine.load(before, self.encoder.labels.symbols)
+            differentiate(engine, work)
+            if not work.reverse or not engine.merged():
+                break
+            if last:
+                raise RuleError(_MERGED)
+            # Cotangents belong to tensors: two that turned out to be one have shared theirs, which is wrong.
+            self.encoder.labels.symbols = dict(symbols)
+            self._normalise(live, descend=True)
         self._adopt(engine, before, live, requests, "differentiate", work)
 
     def _order(self, live: set[Tensor]) -> None:

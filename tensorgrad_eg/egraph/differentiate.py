@@ -82,6 +82,11 @@ class Differentiation:
         """Whether some derivative brings new edges along: then there are deltas."""
         return self._names > 0
 
+    @property
+    def reverse(self) -> bool:
+        """Whether there are cotangents to work out."""
+        return bool(self._reverse)
+
     def size(self, edge: str) -> int:
         """The size of an edge as far as it is known (a guess guides as well as any)."""
         symbol = self.labels.symbols.get(edge, edge)

@@ -162,6 +162,11 @@ class Engine:
                 return rounds > 0
         return False
 
+    def merged(self) -> bool:
+        """Whether two nodes of the program that was loaded are in one class now."""
+        rows = self.egraph.freeze().functions["node"].rows
+        return len({row.output for row in rows}) < len(rows)
+
     def count(self) -> int:
         """How many e-nodes there are of operations a program may contain."""
         tables = self.egraph.freeze().functions
