@@ -322,3 +322,24 @@ def test_outputs_have_the_names_that_were_given() -> None:
     assert isinstance(expression, tg.Tensor)
     derivation = tg.optimize({"curvature": expression}, sizes).explain()
     assert derivation.steps[-1].output == "curvature"
+
+
+def test_derivatives_that_vanish() -> None:
+    """A derivative by what an expression does not depend on is zero, and the derivation says so."""
+    x, y, v = tg.Variable("x", ["k"]), tg.Variable("y", ["k"]), tg.Variable("v", ["k"])
+    wanted = [(y * y).grad(x), tg.jvp(y * y, x, v), (y @ y).grad(x), tg.hessian(x @ y, x)]
+    derivation = tg.optimize(wanted, {"k": 3}).explain()
+    assert derivation.error is not None
+    assert derivation.error < 1e-12
+    shown = str(derivation)
+    assert "∂t1[k]/∂x[k_] = 0" in shown
+    assert "∂t1[k]/∂x · (v[k]) = 0" in shown
+
+
+def test_a_rule_that_holds_for_positive_numbers_only_is_named(tmp_path: Path) -> None:
+    """|a| = a is refuted, although it is true of half of all numbers."""
+    path = tmp_path / "half.egg"
+    path.write_text('(rewrite (apply "abs" a) a :ruleset normalise :name "no sign")\n')
+    x = tg.Variable("x", ["k"])
+    derivation = tg.optimize(tg.functions.abs(x) * x, {"k": 4}, rules=[path]).explain()
+    assert str(derivation).startswith("1 step; NOT CONFIRMED on numbers: no sign")

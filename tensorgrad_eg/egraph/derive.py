@@ -64,7 +64,8 @@ class Derived:
 
 _MERGED = (
     "two tensors turned out to be one while their cotangents were worked out, so these cannot be trusted. "
-    "Unless a rule file of your own changes what is differentiated this is a bug: please report the expression."
+    "Unless a rule file of your own changes what is differentiated this is a bug: please report the "
+    "expression."
 )
 
 

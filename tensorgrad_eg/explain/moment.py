@@ -168,8 +168,10 @@ class Moment:
         """
         world, node = self.world, self.world.node(at)
         if node.op == "rename":
-            part = node.children[0]
-            if op == "tangent" or set(world.directions[direction].readers(part)) == {at}:
+            part, meaning = node.children[0], world.directions[direction]
+            diagonal = len(world.free(at)) < len(world.free(part))
+            alone = set(meaning.readers(part)) == {at} and not diagonal
+            if alone if op == "cotangent" else at not in dict(meaning.seeds):
                 return world.rename(self._symbol(op, direction, part), renaming(node.payload))
         return world.put(op, direction, at)
 

@@ -187,6 +187,8 @@ class Notation:
         labels = list(node.payload[1]) if varied else [self._label(edge) for edge in wrt.edges]
         if not meaning.tips and varied:
             return Tangent(arg, wrt, self._direction(seed, dict(zip(labels, wrt.edges, strict=True))))
+        if meaning.axes:
+            return self._derivative(arg, wrt, [self.edge(axis) for axis in meaning.axes])
         tips = dict(
             _payload(n) for n in map(self.world.node, self.world.dag.reachable([seed])) if n.op == "delta"
         )

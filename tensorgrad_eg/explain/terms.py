@@ -224,11 +224,9 @@ class Terms:
                 aside = self._aside(at, names)
                 return self.put(op, frozenset(aside.get(e, e) for e in payload), *kids)
             case "rename":
-                read = renaming(payload)
-                rest = {old: new for old, new in names.items() if old not in read.values()}
-                return self.read_as(
-                    node.children[0], {old: names.get(new, new) for old, new in read.items()} | rest
-                )
+                inner, read = node.children[0], renaming(payload)
+                now = {edge: read.get(edge, edge) for edge in self.free(inner)}
+                return self.read_as(inner, {edge: names.get(name, name) for edge, name in now.items()})
             case op if op in SYMBOLS:
                 return self.read_as(at, names)
         return self.put(node.op, payload, *kids)

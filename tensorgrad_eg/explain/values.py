@@ -34,6 +34,8 @@ _SIGNED, _POSITIVE = (0, 1), (2, 3)
 TOLERANCE = 1e-6
 #: The axis of the offsets at which a difference is taken.
 _OFFSETS = "*"
+#: The least part of the usual offsets that is taken.
+_SHORTEST = 1e-2
 _WIDE = 6
 #: A tensor with more elements than this is not computed.
 _LARGEST = 1 << 21
@@ -197,10 +199,8 @@ class Point:
     # -- derivatives
     def varied(self, root: int, moves: Mapping[int, Labelled]) -> Labelled | None:
         """How a term changes when others do: its derivative along these moves."""
-        changed: dict[int, Labelled | None] = {}
-        for at, move in moves.items():
-            self.value(at)
-            changed[at] = self._moved(at, move)
+        step = self.step(moves)
+        changed: dict[int, Labelled | None] = {at: self.moved(at, move, step) for at, move in moves.items()}
         for at in self.world.dag.reachable([root]):
             node = self.world.node(at)
             if at not in changed and any(c in changed for c in node.children):
@@ -208,14 +208,21 @@ class Point:
                 changed[at] = self._operation(
                     node, [changed.get(c, self.values.get(c)) for c in node.children]
                 )
-        return self.difference(changed.get(root, self.value(root)))
+        return self.difference(changed.get(root, self.value(root)), step)
 
-    def _moved(self, at: int, move: Labelled) -> Labelled | None:
-        value = self.values[at]
-        along = Labelled((_OFFSETS, *move.edges), np.multiply.outer(self.offsets, move.array))
+    def step(self, terms: Iterable[int]) -> float:
+        """How far terms are moved, as a part of the usual: less where they have small entries."""
+        values = [value.array for value in map(self.value, terms) if value is not None]
+        smallest = min((float(np.abs(array).min()) for array in values), default=1.0)
+        return min(max(smallest, _SHORTEST), 1.0) if math.isfinite(smallest) else 1.0
+
+    def moved(self, at: int, move: Labelled, step: float) -> Labelled | None:
+        """A term moved by every offset."""
+        value = self.value(at)
+        along = Labelled((_OFFSETS, *move.edges), np.multiply.outer(step * self.offsets, move.array))
         return None if value is None else op.add(self.library, [value, along])
 
-    def difference(self, value: Labelled | None) -> Labelled | None:
+    def difference(self, value: Labelled | None, step: float) -> Labelled | None:
         """The weighted sum over the offsets."""
         if value is None:
             return None
@@ -223,7 +230,7 @@ class Point:
             return Labelled((), self.library.number(0.0))
         axis = value.edges.index(_OFFSETS)
         rest = value.edges[:axis] + value.edges[axis + 1 :]
-        return Labelled(rest, np.tensordot(self.weights, value.array, axes=(0, axis)))
+        return Labelled(rest, np.tensordot(self.weights / step, value.array, axes=(0, axis)))
 
     def entries(self, edges: Iterable[str]) -> Labelled:
         """Every entry of a tensor by itself: δ of each edge and a new one, which is marked."""
@@ -271,10 +278,11 @@ def _pullback(point: Point, node: ENode) -> Labelled | None:
     at, reader = node.children
     outer = point.by_entries(direction.root, reader)
     point.value(at)
-    inner = point._moved(at, point.entries(point.world.free(at)))
+    step = point.step([at])
+    inner = point.moved(at, point.entries(point.world.free(at)), step)
     operation = point.world.node(reader)
     kids = [inner if c == at else point.value(c) for c in operation.children]
-    local = point.difference(point._operation(operation, kids))
+    local = point.difference(point._operation(operation, kids), step)
     if outer is None or local is None:
         return None
     # The edges of e stand for themselves in `local` and are marked in `outer`; both marked ones of a stay.
@@ -303,8 +311,9 @@ def _slope(point: Point, node: ENode) -> Labelled | None:
     value = point.value(node.children[0])
     if value is None:
         return None
-    moved = point._moved(node.children[0], Labelled((), point.library.number(1.0)))
-    return point.difference(point._operation(ENode("apply", node.payload, node.children), [moved]))
+    step = point.step(node.children)
+    moved = point.moved(node.children[0], Labelled((), point.library.number(1.0)), step)
+    return point.difference(point._operation(ENode("apply", node.payload, node.children), [moved]), step)
 
 
 _DERIVATIVES = {
