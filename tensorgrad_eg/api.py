@@ -116,8 +116,8 @@ class Problem:
     def baseline(self, sizes: Mapping[str, int]) -> Baseline:
         """What automatic differentiation pays: the program the search started from, or the cheapest mode."""
         start = self.extracted(sizes).start_cost
-        costs = modes(self.expressions, sizes, self.files)
-        return Baseline(min(costs.values()), costs) if costs else Baseline(start, {"reverse": start})
+        cost, costs = modes(self.expressions, sizes, self.files)
+        return Baseline(cost, costs) if costs else Baseline(start, {"reverse": start})
 
     def resize(self, plan: Plan, sizes: Mapping[str, int]) -> Plan:
         """The same e-graph, priced for other sizes."""

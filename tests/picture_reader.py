@@ -119,6 +119,9 @@ class Reader:
         if name == "logsumexp":
             assert sorted(legs) == sorted(over.split(", "))
             return np.log(np.exp(value).sum(axis=tuple(range(len(legs))))), crossing
+        if name in ("pack", "unpack"):
+            made = [(end.axis, at) for at, end in self.ends() if end.target == box.key]
+            return self.packing(name, value, legs, dict(made)), [*(at for _, at in made), *crossing]
         assert not legs
         if name == "softmax":
             labels = [self.picture.wires[at].label for at in crossing]
@@ -126,6 +129,16 @@ class Reader:
             axes = tuple(labels.index(edge) for edge in over.split(", "))
             return powers / powers.sum(axis=axes, keepdims=True), crossing
         return apply(box.label, value), crossing
+
+    def packing(self, name: str, value: Array, legs: list[str], made: Mapping[str, int]) -> Array:
+        """The entries i <= j of a symmetric pair of axes, row by row, or the pair of axes from those."""
+        (size,) = {self.sizes[edge] for edge in (legs if name == "pack" else made)}
+        first, second = np.triu_indices(size)
+        if name == "pack":
+            return np.asarray(value[first, second])
+        full = np.zeros((size, size, *value.shape[1:]))
+        full[first, second] = full[second, first] = value
+        return full
 
     def derivative(self, box: Box, new: Mapping[str, int]) -> Factor:
         """A loop: the derivative of what is inside, by differences; the new axes come last."""

@@ -148,8 +148,10 @@ class _Drawing:
                 label = power_label(Fraction(1) if step.number is None else step.number)
             case "apply":
                 label = step.function
+            case "logsumexp":
+                label = f"logsumexp over {', '.join(step.over)}"
             case kind:
-                label = kind if kind == "softmax" else f"{kind} over {', '.join(step.over)}"
+                label = kind
         frame = self.page.sketch.box("function", label, box)
         self._through(step, env, frame)
         return frame
@@ -170,8 +172,11 @@ class _Drawing:
         return frame
 
     def _through(self, step: Step, env: Env, frame: str) -> None:
+        """Draw a function: what it sums or packs ends inside of its frame, what comes of that begins there."""
         (operand,) = step.operands
         labels = list(dict.fromkeys(operand.edges))
+        for label in [label for label in env if label not in labels]:
+            self.page.sketch.attach(env[label], frame, label)
         inner = self.page.inner([label for label in labels if label in env], env, frame)
         ended = self.page.stubs([label for label in labels if label not in env], frame)
         self._operand(operand, {**inner, **ended}, frame)

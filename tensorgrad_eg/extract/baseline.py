@@ -16,39 +16,54 @@ from tensorgrad_eg.extract.search import Extractor
 
 def modes(
     expressions: Sequence[Tensor], sizes: Mapping[str, int], files: tuple[Path, ...] | None = None
-) -> dict[str, int]:
-    """The cost of differentiating a tensor with edges once more: forward or reverse, one pass for each entry.
+) -> tuple[int, dict[str, int]]:
+    """What automatic differentiation pays for all expressions together, and by which mode.
 
-    Passes share what does not depend on the direction, as they do when they are vectorised. Empty if no
-    expression is such a derivative: then reverse mode is what the search starts from.
+    Where a tensor with edges is differentiated once more, that is forward or reverse mode with one pass for
+    each entry of what it is differentiated by, or of the tensor. Passes share what does not depend on the
+    direction, as they do when they are vectorised; so do all expressions. The first number takes the cheaper
+    mode for every derivative by itself. Without such a derivative there is nothing to choose and no mode:
+    then reverse mode is what the search starts from.
 
     Example:
         >>> x, A = Variable("x", ["n"]), Variable("A", i="n", j="n")
         >>> quadratic = x.rename(n="i") @ A @ x.rename(n="j")
         >>> modes([Derivative(Derivative(quadratic, x), x)], {"n": 10})
-        {'forward over reverse': 4510, 'reverse over reverse': 4510}
+        (4510, {'forward over reverse': 4510, 'reverse over reverse': 4510})
     """
-    found: dict[str, int] = {}
-    for e in dict.fromkeys(map(_derivative, expressions)):
-        if e is None:
-            continue
-        inner = e.arg
-        kind = " over reverse" if _derivative(inner) is not None or isinstance(inner, Derivative) else ""
-        names = set(variables([e]))
-        v = Variable(fresh("v", names), dict(e.wrt.shape))
-        u = Variable(fresh("u", names), dict(inner.shape))
-        once = _cost([inner], sizes, files)
-        forward = _cost([inner, Tangent(inner, e.wrt, v)], sizes, files) - once
-        reverse = _cost([inner, Derivative(Contract(inner.edges, inner, u), e.wrt)], sizes, files) - once
-        for mode, each, count in (("forward", forward, e.wrt.shape), ("reverse", reverse, inner.shape)):
-            found[mode + kind] = found.get(mode + kind, 0) + once + each * _entries(count, sizes)
-    return found
+    wanted = [(e, _derivative(e)) for e in dict.fromkeys(expressions)]
+    again = list(dict.fromkeys(e for _, e in wanted if e is not None))
+    if not again:
+        return 0, {}
+    shared = [e for e, derivative in wanted if derivative is None]
+    once = _cost([*shared, *(e.arg for e in again)], sizes, files)
+    passes = [_passes(e, sizes, files) for e in again]
+    kind = " over reverse" if all(isinstance(_named(e.arg), Derivative) for e in again) else ""
+    forward, reverse = (once + sum(costs) for costs in zip(*passes, strict=True))
+    return once + sum(map(min, passes)), {f"forward{kind}": forward, f"reverse{kind}": reverse}
+
+
+def _passes(e: Derivative, sizes: Mapping[str, int], files: tuple[Path, ...] | None) -> tuple[int, int]:
+    """The cost of all passes of forward mode, and of reverse mode, beyond what they differentiate."""
+    inner, names = e.arg, set(variables([e]))
+    v = Variable(fresh("v", names), dict(e.wrt.shape))
+    u = Variable(fresh("u", names), dict(inner.shape))
+    once = _cost([inner], sizes, files)
+    forward = _cost([inner, Tangent(inner, e.wrt, v)], sizes, files) - once
+    reverse = _cost([inner, Derivative(Contract(inner.edges, inner, u), e.wrt)], sizes, files) - once
+    return forward * _entries(e.wrt.shape, sizes), reverse * _entries(inner.shape, sizes)
+
+
+def _named(e: Tensor) -> Tensor:
+    """An expression without the names it is given."""
+    while isinstance(e, Rename):
+        e = e.arg
+    return e
 
 
 def _derivative(e: Tensor) -> Derivative | None:
     """The derivative of a tensor with edges that an expression is, under whatever names."""
-    while isinstance(e, Rename):
-        e = e.arg
+    e = _named(e)
     return e if isinstance(e, Derivative) and e.arg.edges else None
 
 
