@@ -172,7 +172,7 @@ class _Drawing:
         return frame
 
     def _through(self, step: Step, env: Env, frame: str) -> None:
-        """Draw a function: what it sums or packs ends inside of its frame, what comes of that begins there."""
+        """Draw a function: what it sums or packs ends inside its frame, what comes of that begins there."""
         (operand,) = step.operands
         labels = list(dict.fromkeys(operand.edges))
         for label in [label for label in env if label not in labels]:
