@@ -27,8 +27,7 @@ _DERIVE = NORMAL | {"differentiate"}
 class Stage:
     """A program before and after one phase, for the derivation: `before` and `after` share root names.
 
-    `subjects` has the expression that each root stands for, with the labels of its edges; `results` the
-    node of `after` that each root has become.
+    `subjects` has the expression that each root stands for, with the labels of its edges.
     """
 
     phase: str
@@ -36,7 +35,6 @@ class Stage:
     after: Dag
     work: Differentiation | None = None
     subjects: Mapping[str, tuple[Tensor, tuple[tuple[str, str], ...]]] = field(default_factory=dict)
-    results: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -163,14 +161,14 @@ class _Derivation:
         encoder = self.encoder
         encoder.labels.symbols.update(snapshot.symbols)
         old = {e: encoder.done[e] for e in encoder.done if e in live}
-        encoder.dag = after
+        encoder.dag = after.copy()
         encoder.done = {e: Encoded(after.roots[f"n{was.node}"], was.labels) for e, was in old.items()}
         subjects = {f"n{was.node}": (e, was.labels) for e, was in reversed(old.items())}
         for e, (request, labels) in requests.items():
             own = tuple((edge, labels[edge]) for edge in e.edges)
             encoder.done[e] = Encoded(after.roots[request.name], own)
             subjects[request.name] = (e, own)
-        self.stages.append(Stage(phase, before, after, work, subjects, dict(after.roots)))
+        self.stages.append(Stage(phase, before, after, work, subjects))
 
 
 def _stuck(engine: Engine, request: Request) -> RuleError:

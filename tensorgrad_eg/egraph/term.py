@@ -79,6 +79,19 @@ class Dag:
             )
         return self._ids[node]
 
+    def copy(self) -> Dag:
+        """The same program, which may grow and have other roots.
+
+        Example:
+            >>> dag = Dag()
+            >>> dag.copy().put("extent", "n"), dag.nodes
+            (0, [])
+        """
+        other = Dag()
+        other.nodes, other.free = list(self.nodes), list(self.free)
+        other.roots, other._ids = dict(self.roots), dict(self._ids)
+        return other
+
     def reachable(self, roots: Iterable[int]) -> list[int]:
         """The nodes that the roots read, in order (children first).
 

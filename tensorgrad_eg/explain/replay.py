@@ -165,7 +165,7 @@ class _Replay:
         terms = self.reading.world.add(stage.after)
         changes = []
         for root, left in self.reading.lefts.items():
-            before, after = self.now.get(left, left), terms[stage.results[root]]
+            before, after = self.now.get(left, left), terms[stage.after.roots[root]]
             if not Expansion(self.reading.world, {}).same(before, after):
                 self.now[left] = after
                 changes.append(Change(left, before, after))

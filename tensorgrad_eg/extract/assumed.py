@@ -54,7 +54,7 @@ def assumed(
     subjects = {
         f"out{n}": (e, was.labels) for n, (e, was) in enumerate(zip(expressions, outputs, strict=True))
     }
-    stage = Stage("facts", derived.dag, dag, None, subjects, dict(dag.roots))
+    stage = Stage("facts", derived.dag, dag, None, subjects)
     return replace(now, outputs=outputs, stages=[*derived.stages, stage])
 
 

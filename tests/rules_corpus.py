@@ -1,0 +1,111 @@
+"""Expressions that, between them, use every rule but those about facts, which have a corpus of their own."""
+
+from __future__ import annotations
+
+import tensorgrad_eg as tg
+from tensorgrad_eg import Tensor, Variable
+from tensorgrad_eg import functions as F
+from tensorgrad_eg.expr import Number
+
+SIZES = {"n": 3, "m": 2}
+
+x, y, z = Variable("x", i="n"), Variable("y", i="n"), Variable("z", b="m")
+A, B, C = (Variable(name, i="n", j="n") for name in "ABC")
+X = Variable("X", b="m", i="n")
+s = Variable("s")
+xj = x.rename(i="j")
+ONE, SIZE = Number(1), F.sum(x * 0 + 1)
+
+logits = A @ xj
+chain = F.tanh((F.tanh(X @ A).rename(j="i") @ B).rename(j="i"))
+
+
+def _hessian(e: Tensor, v: Variable) -> Tensor:
+    return tg.hessian(F.sum(e) if e.edges else e, v)
+
+
+ALGEBRA: dict[str, Tensor | list[Tensor]] = {
+    "multiples": [2 * (3 * x) - x + Number(0) * y, 1 / (3 * x), (-2 * x) ** 2, (3 * x) ** 2 + 1 * y],
+    "numbers": [x + 1 / (ONE + 2), x * (ONE + 2) ** 2, x * ONE**3, x**1, x**0 + x, (3 * ONE) * x],
+    "powers": [1 / (1 / x), F.sqrt(y * y + 1) ** 2, 1 / (x**3), F.sqrt(x**2), x * x, F.frobenius2(x + y)],
+    "sums of terms": [x + y - x, (x + y) + (x - y), 3 * x - 2 * x - x, x - x, F.sum(x + s), 2 * x + 3 * x],
+    "sizes": [F.mean(A), F.mean(x) * SIZE, F.sum(x + 1), A.sum("i") * F.sum(z + 1), F.mean(F.mean(A, "i"))],
+    "sizes cancel": [SIZE / SIZE, (1 / SIZE) * SIZE, SIZE * (x / SIZE), F.sum(F.mean(x) * (xj * 0 + 1))],
+    "lone edges": [
+        F.dot(A, x, ("i", "j")),
+        F.dot(x, A, ("i", "j")),
+        F.dot(x, z, ("i", "b")),
+        A.sum("i").sum(),
+    ],
+    "products": [
+        A @ B.rename(i="j", j="k") @ C.rename(i="k", j="l"),
+        A @ (B.rename(i="j", j="k") @ x.rename(i="k")),
+    ],
+    "common factors": [
+        A @ xj + B @ xj,
+        A @ xj - 2 * (B @ xj),
+        A * x + B * x,
+        (A - B @ C.rename(j="k").rename(i="j")) @ x.rename(i="k").rename(k="j"),
+    ],
+}
+FUNCTIONS: dict[str, Tensor | list[Tensor]] = {
+    "units": [F.exp(x) / F.sum(F.exp(x), "i"), F.log(F.sum(F.exp(A), "j")), F.log(F.softmax(x, "i"))],
+    "units, the other way round": [(1 / F.sum(F.exp(x), "i")) * F.exp(x), F.exp(x - F.logsumexp(x, "i"))],
+    "sigmoids": [1 / (1 + F.exp(-x)), F.log(1 + F.exp(x)), 1 - F.sigmoid(x), F.log(F.sigmoid(x))],
+    "sigmoids of products": [F.exp(x) * F.sigmoid(-x), F.sigmoid(-x) * F.exp(x), F.exp(x) / (1 + F.exp(x))],
+    "inverses": [F.log(F.exp(x)), F.exp(F.log(y)), F.exp(x - x), F.log(x - x + 1), F.sum(F.softmax(x, "i"))],
+    "slopes": [
+        _hessian(f(logits), x)
+        for f in (
+            F.exp,
+            F.tanh,
+            F.sigmoid,
+            F.softplus,
+            F.relu,
+            F.abs,
+            F.sign,
+            F.step,
+            F.sin,
+            F.cos,
+            F.erf,
+            F.gelu,
+        )
+    ],
+    "slope of log": F.sum(F.log(F.softplus(x))).grad(x),
+}
+EDGES: dict[str, Tensor | list[Tensor]] = {
+    "renames": [
+        A.rename(i="j", j="i"),
+        (A @ xj).rename(i="k"),
+        F.softmax(A, "i").rename(i="k"),
+        A.rename(i="k"),
+    ],
+    "traces": [F.trace(A @ B.rename(i="j", j="k"), "i", "k"), F.trace(A, "i", "j"), F.trace(A).grad(A)],
+    "deltas": [
+        A @ tg.delta("j", "k", size="n"),
+        tg.delta("i", "j", size="n") * x,
+        (tg.delta("i", "j", size="n") * x + tg.delta("i", "j", size="n") * y).sum("j"),
+        F.dot(tg.delta("i", "j", size="n"), tg.delta("j", "k", size="n"), "j"),
+        tg.delta("i", "j", size="n").sum("i", "j"),
+    ],
+}
+DERIVATIVES: dict[str, Tensor | list[Tensor]] = {
+    "reverse": tg.gradients(
+        F.sum(F.softmax(F.tanh(X @ A), "j") * X.rename(i="j") ** 2) + F.logsumexp(X, "i").sum(), [A, X]
+    ),
+    "forward": [
+        tg.jvp(F.softmax(A @ xj, "i"), x, y),
+        tg.jvp(F.logsumexp(A, "j"), A, B),
+        F.tanh(A @ xj).grad(x),
+    ],
+    "dominators": [chain.sum("b").grad(A), tg.hessian(F.frobenius2(chain), A)],
+    "exchanged": [
+        F.sum(A * B.rename(i="j", j="i")).grad(B),
+        F.sum(F.tanh(A.rename(i="j", j="i")) * A).grad(A),
+    ],
+    "still": [x.grad(y), F.sum(x).grad(y), _hessian(F.sum(x * y), x)],
+    "attention": tg.hessian(
+        F.frobenius2(F.softmax(X @ A @ X.rename(b="c", i="j"), "c") @ X.rename(b="c")), A
+    ),
+}
+CORPUS = ALGEBRA | FUNCTIONS | EDGES | DERIVATIVES

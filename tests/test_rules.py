@@ -1,0 +1,37 @@
+"""Every rule is used, and every e-node that it leads to equals its class."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import pytest
+from rules_corpus import CORPUS, SIZES
+
+import tensorgrad_eg as tg
+from tensorgrad_eg.egraph.rules import rule_files, rules_of
+from tensorgrad_eg.verify import check_snapshot, snapshots
+from tensorgrad_eg.verify.evaluate import symbols
+
+
+@lru_cache
+def planned(name: str) -> tg.Plan:
+    """The plan for one entry of the corpus."""
+    entry = CORPUS[name]
+    wanted = list(entry) if isinstance(entry, list) else [entry]
+    return tg.optimize(wanted, {s: n for s, n in SIZES.items() if s in symbols(wanted)})
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_every_node_equals_its_class(name: str) -> None:
+    """In all e-graphs of an entry every e-node equals its class, and the plan equals its expressions."""
+    plan = planned(name)
+    plan.check()
+    for phase, snapshot in snapshots(plan.source.derived, plan.source.searched):  # type: ignore[union-attr]
+        assert check_snapshot(snapshot) == [], phase
+
+
+def test_every_rule_is_used() -> None:
+    """No rule stands in the files that no entry of the corpus uses, so all of them are checked above."""
+    used = {name for entry in CORPUS for name in planned(entry).report.matches}
+    rules = [rule for rule in rules_of(rule_files()) if rule.file != "80_facts.egg"]
+    assert [f"{rule.file}:{rule.line}: {rule.name}" for rule in rules if rule.name not in used] == []
