@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorgrad_eg as tg
 from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.expr import Number
+from tensorgrad_eg.expr import Constant, Number
 
 SIZES = {"n": 3, "m": 2}
 
@@ -73,6 +73,8 @@ FUNCTIONS: dict[str, Tensor | list[Tensor]] = {
     ],
     "slope of log": F.sum(F.log(F.softplus(x))).grad(x),
 }
+ij, jk, kl = (tg.delta(*pair, size="n") for pair in ("ij", "jk", "kl"))
+whole = F.sum(F.softmax(x, "i"))
 EDGES: dict[str, Tensor | list[Tensor]] = {
     "renames": [
         A.rename(i="j", j="i"),
@@ -81,12 +83,44 @@ EDGES: dict[str, Tensor | list[Tensor]] = {
         A.rename(i="k"),
     ],
     "traces": [F.trace(A @ B.rename(i="j", j="k"), "i", "k"), F.trace(A, "i", "j"), F.trace(A).grad(A)],
+    "numbers that turn up": [1 / (whole + 1), (whole + 1) ** 2, F.sqrt(whole) * x],
+    "means in products": [F.mean(A, "i") @ xj, xj @ F.mean(A, "i"), F.sum(F.sin(x) ** 2)],
+    "what stands before a delta": [
+        F.softmax(x, "i") * ij,
+        F.logsumexp(A, "j") * tg.delta("i", "k", size="n"),
+        Constant("pi") * ij,
+        (A @ xj).rename(i="k") * kl,
+        ij * (kl * s),
+        kl * (ij * s),
+        ij * kl,
+        kl * ij,
+    ],
+    "deltas in sums": [
+        (ij * z).sum("b"),
+        ij * A,
+        F.trace(ij),
+        ij.sum("i"),
+        F.dot(A.rename(i="k"), ij * x, "j"),
+        F.dot(xj, ij * x + A, "j"),
+        F.dot(ij * x + A, xj, "j"),
+    ],
+    "renames in Jacobians": [
+        F.logsumexp(A * x, "j").rename(i="k").grad(x),
+        F.softmax(A * x, "j").rename(i="k").grad(x),
+        F.logsumexp(A * x, "j").rename(i="j").grad(x),
+        F.tanh(A * x).sum("j").rename(i="j").grad(x),
+        F.tanh(A * x).sum("j").rename(i="k").grad(x),
+        (F.sum(F.tanh(X) * z) + F.sum(F.sin(X.rename(i="j")))).grad(X),
+        tg.jvp(F.tanh(A @ xj).rename(i="k"), x, y),
+        ((A @ xj) * x).grad(x),
+        ((A @ xj) * x + F.tanh(B @ xj)).grad(x),
+    ],
     "deltas": [
-        A @ tg.delta("j", "k", size="n"),
-        tg.delta("i", "j", size="n") * x,
-        (tg.delta("i", "j", size="n") * x + tg.delta("i", "j", size="n") * y).sum("j"),
-        F.dot(tg.delta("i", "j", size="n"), tg.delta("j", "k", size="n"), "j"),
-        tg.delta("i", "j", size="n").sum("i", "j"),
+        A @ jk,
+        ij * x,
+        (ij * x + ij * y).sum("j"),
+        F.dot(ij, jk, "j"),
+        ij.sum("i", "j"),
     ],
 }
 DERIVATIVES: dict[str, Tensor | list[Tensor]] = {

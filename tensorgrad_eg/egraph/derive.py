@@ -60,6 +60,8 @@ class Derived:
         return engine
 
 
+#: How often a program is put into normal form again before its derivatives are asked for.
+_ATTEMPTS = 4
 _MERGED = (
     "two tensors turned out to be one while their cotangents were worked out, so these cannot be trusted. "
     "Unless a rule file of your own changes what is differentiated this is a bug: please report the "
@@ -108,7 +110,8 @@ class _Derivation:
         wanted = list(wanted)
         live = {e for e in live if e in self.encoder.done}
         symbols = dict(self.encoder.labels.symbols)
-        for last in (False, True):
+        for attempt in range(_ATTEMPTS):
+            last = attempt + 1 == _ATTEMPTS
             requests: dict[Tensor, tuple[Request, dict[str, str]]] = {}
             for number, e in enumerate(wanted):
                 requests[e] = self.encoder.request(e, f"d{number}")
@@ -117,14 +120,19 @@ class _Derivation:
             work.ask(request for request, _ in requests.values())
             engine = Engine(self.files, _DERIVE, self.report.matches)
             engine.load(before, self.encoder.labels.symbols)
-            differentiate(engine, work)
-            if not work.reverse or not engine.merged():
+            # Derivatives are asked of terms as they are now, so these must be in normal form: bounds on their
+            # edges that are tighter than when they were made may have let a rule in.
+            engine.normalise()
+            settled = not engine.changes or last
+            if settled:
+                differentiate(engine, work)
+            if settled and not (work.reverse and engine.merged()):
                 break
             if last:
                 raise RuleError(_MERGED)
             # Cotangents belong to tensors: two that turned out to be one have shared theirs, which is wrong.
             self.encoder.labels.symbols = dict(symbols)
-            self._normalise(live, descend=True)
+            self._normalise(live, descend=settled)
         self._adopt(engine, before, live, requests, "differentiate", work)
 
     def _order(self, live: set[Tensor]) -> None:

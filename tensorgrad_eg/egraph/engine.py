@@ -54,6 +54,8 @@ class Engine:
         self.egraph = EGraph()
         self.matches: Counter[str] = Counter() if matches is None else matches
         self.symbols: dict[str, str | int] = {}
+        #: How many runs of rules have changed the terms, and not just gathered facts about them.
+        self.changes = 0
         self._chunks = 0
         self.assumed: tuple[str, ...] = ()
         for form in programs(files or rule_files(), rulesets, apart, directed):
@@ -134,6 +136,7 @@ class Engine:
         what = f"(saturate (run {ruleset}))" if saturate else f"(run {ruleset})"
         report = self.command(f"(run-schedule {what})")[0].report
         self.matches.update({k.strip('"'): n for k, n in report.num_matches_per_rule.items() if n})
+        self.changes += report.updated and ruleset != "analysis"
         return bool(report.updated)
 
     def normalise(self, *also: str, descend: bool = False) -> None:
