@@ -75,6 +75,7 @@ FUNCTIONS: dict[str, Tensor | list[Tensor]] = {
 }
 ij, jk, kl = (tg.delta(*pair, size="n") for pair in ("ij", "jk", "kl"))
 whole = F.sum(F.softmax(x, "i"))
+FIBRES = (F.logsumexp(A * x, "j"), F.softmax(A * x, "j"), F.tanh(A * x).sum("j"))
 EDGES: dict[str, Tensor | list[Tensor]] = {
     "renames": [
         A.rename(i="j", j="i"),
@@ -105,13 +106,9 @@ EDGES: dict[str, Tensor | list[Tensor]] = {
         F.dot(ij * x + A, xj, "j"),
     ],
     "renames in Jacobians": [
-        F.logsumexp(A * x, "j").rename(i="k").grad(x),
-        F.softmax(A * x, "j").rename(i="k").grad(x),
-        F.logsumexp(A * x, "j").rename(i="j").grad(x),
-        F.tanh(A * x).sum("j").rename(i="j").grad(x),
-        F.tanh(A * x).sum("j").rename(i="k").grad(x),
-        (F.sum(F.tanh(X) * z) + F.sum(F.sin(X.rename(i="j")))).grad(X),
-        tg.jvp(F.tanh(A @ xj).rename(i="k"), x, y),
+        *((f * f.rename(i=name)).grad(x) for f in FIBRES for name in "kj" if name not in f.edges),
+        (F.sum(F.tanh(X) * z) + F.sum(F.sin(X.rename(b="c"))) + F.sum(F.cos(X.rename(i="j")))).grad(X),
+        tg.jvp(F.tanh(logits) * F.tanh(logits).rename(i="k"), x, y),
         ((A @ xj) * x).grad(x),
         ((A @ xj) * x + F.tanh(B @ xj)).grad(x),
     ],
