@@ -107,7 +107,7 @@ EDGES: dict[str, Tensor | list[Tensor]] = {
     ],
     "renames in Jacobians": [
         *((f * f.rename(i=name)).grad(x) for f in FIBRES for name in "kj" if name not in f.edges),
-        (F.sum(F.tanh(X) * z) + F.sum(F.sin(X.rename(b="c"))) + F.sum(F.cos(X.rename(i="j")))).grad(X),
+        F.sum(F.tanh(X) * F.sin(X.rename(b="c")) * F.cos(X.rename(i="j"))).grad(X),
         tg.jvp(F.tanh(logits) * F.tanh(logits).rename(i="k"), x, y),
         ((A @ xj) * x).grad(x),
         ((A @ xj) * x + F.tanh(B @ xj)).grad(x),
