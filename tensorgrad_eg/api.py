@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorgrad_eg.assume import Fact, checked
+from tensorgrad_eg.egraph.accumulate import accumulated
 from tensorgrad_eg.egraph.decode import decode
 from tensorgrad_eg.egraph.derive import Derived, derive, tidied
 from tensorgrad_eg.egraph.rules import rule_files
@@ -190,6 +191,8 @@ def optimize(
     started = time.monotonic()
     derived = derive(expressions, numbers, report, files)
     derived = assumed(derived, expressions, facts, report, files)
+    if effort and not structured:
+        derived = replace(derived, modes=accumulated(derived, expressions, files))
     started = timed(report, "differentiate", started)
     with shown() as progress:
         parts = pieces(derived) if structured else None

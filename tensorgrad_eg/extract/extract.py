@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,11 +14,13 @@ from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.exact import Certificate, solve_exactly
+from tensorgrad_eg.extract.modes import Modes
 from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor, Solution
 
 _SEARCH = frozenset(
     {
+        "accumulate",
         "analysis",
         "recognise",
         "normalise",
@@ -43,7 +45,8 @@ _EFFORT = 200_000
 class Searched:
     """A saturated e-graph and the program it started from: enough to price it for other sizes.
 
-    Where facts were used, `plain` is the program without them.
+    Where facts were used, `plain` is the program without them. If the search started from several programs,
+    `modes` are the others, as parts of one that begins with the nodes of `dag`.
     """
 
     dag: Dag
@@ -51,13 +54,20 @@ class Searched:
     final: Snapshot
     _aliases: dict[int, dict[int, Alias]] = field(default_factory=dict)
     plain: Snapshot | None = None
+    modes: Modes = field(default_factory=lambda: Modes(Dag()))
 
     def alias(self, snapshot: Snapshot) -> dict[int, Alias]:
         """The aliases of one of the two, found once."""
-        key = id(snapshot)
+        key = id(snapshot.nodes)
         if key not in self._aliases:
             self._aliases[key] = aliases(snapshot)
         return self._aliases[key]
+
+    @property
+    def starts(self) -> list[Snapshot]:
+        """The programs that the search started from, the first of them without facts too."""
+        found = [self.start, *([] if self.plain is None else [self.plain])]
+        return found + [self.modes.started(self.start, n) for n in range(len(self.modes.roots))]
 
 
 @dataclass
@@ -79,14 +89,16 @@ def search(
     progress: Callable[[int, int], None] = lambda round_, nodes: None,
 ) -> Searched:
     """Saturates an e-graph that starts as the normal-form program."""
-    engine = derived.engine(files, _SEARCH, matches=report.matches)
+    modes = Modes.of(derived)
+    engine = replace(derived, dag=modes.dag).engine(files, _SEARCH, matches=report.matches)
     engine.normalise()
     roots = list(derived.dag.roots)
-    start = engine.snapshot(roots)
+    start = engine.snapshot(modes.dag.roots)
+    modes.join(engine)
     saturate(engine, sizes, budget, report, progress)
     final = engine.snapshot(roots)
     report.nodes, report.classes = final.size, len(final.nodes)
-    return Searched(derived.dag, start, final, plain=_plain(derived, files))
+    return Searched(derived.dag, start, final, plain=_plain(derived, files), modes=modes)
 
 
 def _plain(derived: Derived, files: tuple[Path, ...] | None) -> Snapshot | None:
@@ -119,7 +131,9 @@ def extract(
         return begun  # the search has lost a root: what it started from is still there
     priced = reprice(price(searched.final, sizes, alias))
     extractor = Extractor(priced, [priced.root(r) for r in roots], seed)
-    starts = [extractor.seeded(_known(priced, searched.dag)), extractor.tree_choice()]
+    programs = [(searched.dag, range(len(searched.dag.nodes))), *searched.modes.programs()]
+    starts = [extractor.seeded(_known(priced, *program)) for program in programs]
+    starts.append(extractor.tree_choice())
     found = min((extractor.polish(s) for s in starts), key=lambda s: s.cost)
     effort = _EFFORT // (1 + len(priced.ways) * len(extractor.roots))
     with suppress(KeyboardInterrupt):  # what is found so far is a complete program
@@ -137,24 +151,24 @@ def started(searched: Searched, roots: Sequence[str], sizes: Mapping[str, int]) 
 
     Facts may make it dearer by a step or two; then it is the one without them, whose cost is given anyway.
     """
-    cost, found = 0, []
-    for snapshot in (searched.start, searched.plain):
-        if snapshot is not None:
-            priced = price(snapshot, sizes, searched.alias(snapshot))
-            solution = Extractor(priced, [priced.root(r) for r in roots]).tree_choice()
-            cost = sum(int(priced.prices[way]) for way in solution.choice.values())
-            found.append((priced, solution))
+    found = []
+    for snapshot in searched.starts:
+        priced = price(snapshot, sizes, searched.alias(snapshot))
+        found.append((priced, Extractor(priced, [priced.root(r) for r in roots]).tree_choice()))
+    first, solution = found[0 if searched.plain is None else 1]
+    cost = sum(int(first.prices[way]) for way in solution.choice.values())
     return Extracted(*min(found, key=lambda one: one[1].cost), cost)
 
 
-def _known(priced: Priced, dag: Dag) -> dict[int, int]:
-    """The ways of the program the search started from, children first."""
+def _known(priced: Priced, dag: Dag, nodes: Iterable[int]) -> dict[int, int]:
+    """The ways of a program that the search started from, children first."""
     loaded = priced.snapshot.loaded
     ways: dict[tuple[int, tuple[int, ...]], int] = {}
     for n, way in enumerate(priced.ways):
         ways.setdefault((priced.alias[way.at].group, tuple(sorted(way.children))), n)
     known: dict[int, int] = {}
-    for at, node in enumerate(dag.nodes):
+    for at in nodes:
+        node = dag.nodes[at]
         if (
             at not in loaded
             or loaded[at] not in priced.alias
