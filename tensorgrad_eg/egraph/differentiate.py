@@ -267,11 +267,7 @@ def tell(engine: Engine, facts: Sequence[Fact]) -> None:
 
 def leaves(dag: Dag, of: int, variable: str) -> list[int]:
     """The places where a node reads a variable."""
-    return [
-        at
-        for at in dag.reachable([of])
-        if dag.nodes[at].op == "variable" and _name(dag, at) == variable
-    ]
+    return [at for at in dag.reachable([of]) if dag.nodes[at].op == "variable" and _name(dag, at) == variable]
 
 
 def _name(dag: Dag, at: int) -> str:

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 Order = tuple[int, ...]
 #: Moves that annealing tries: enough for some hundred vertices, …
 _MOVES = 8_000
-#: … and fewer where each takes longer: moves times edges.
-_WORK = 1_000_000
+#: … fewer where each takes longer (this is moves times edges), …
+_WORK = 4_000_000
+#: … and none in programs with more vertices than this.
+_LARGEST = 600
+#: Orders are of use if they cost no more than this times the cheapest.
+_NEAR = 1.15
 #: A dearer order is accepted with probability exp(-Δ / temperature); it falls from the first to the second.
-_HOT, _COLD = 4.0, 0.05
+_HOT, _COLD = 4.0, 0.1
 
 
 def bits(mask: int) -> Iterator[int]:
@@ -83,8 +87,7 @@ class Linear:
         for u in reversed(range(count)):
             for v in bits(self.after[u]):
                 leads[u] |= leads[v]
-        self._use = [sum(1 << w for w in range(count) if serves[u] & leads[w]) for u in range(count)]
-        self._used = [sum(1 << u for u in range(count) if self._use[u] >> w & 1) for w in range(count)]
+        self._use, self._used = _meeting(serves, leads), _meeting(leads, serves)
         for u in range(count):
             self.after[u] &= self._use[u]
             self.before[u] &= self._used[u]
@@ -100,50 +103,64 @@ class Linear:
 
     def eliminate(self, v: int) -> int:
         """Joins the edges into a vertex with those out of it; the products and sums that this takes."""
-        into, out, stays = self.before[v], self.after[v], ~(1 << v)
-        cost = 0
-        for u in bits(into):
+        before, after, one = self.before, self.after, self.one
+        into, out, ones, bit = before[v], after[v], one[v], 1 << v
+        cost, rest = 0, into
+        while rest:  # written out: this is most of the time that annealing takes
+            low = rest & -rest
+            rest ^= low
+            u = low.bit_length() - 1
             reach = out & self._use[u]
-            met = reach & self.after[u]
-            free = self.one[u] >> v & 1
-            cost += met.bit_count() + (0 if free else (reach & ~self.one[v]).bit_count())
-            self.after[u] = self.after[u] & stays | reach
-            self.one[u] = self.one[u] & stays & ~met | (reach & ~met & self.one[v] if free else 0)
-        for w in bits(out):
-            self.before[w] = self.before[w] & stays | into & self._used[w]
-        self.before[v] = self.after[v] = self.one[v] = 0
+            met = reach & after[u]
+            cost += met.bit_count()
+            after[u] = (after[u] ^ bit) | reach
+            if one[u] & bit:
+                one[u] = ((one[u] ^ bit) & ~met) | (reach & ~met & ones)
+            else:
+                cost += (reach & ~ones).bit_count()
+                one[u] &= ~met
+        while out:
+            low = out & -out
+            out ^= low
+            w = low.bit_length() - 1
+            before[w] = (before[w] ^ bit) | (into & self._used[w])
+        before[v] = after[v] = one[v] = 0
         return cost
 
-    def cost(self, order: Iterable[int], limit: float = math.inf) -> int:
-        """What an order costs, in flops; if it is more than the limit, some number above that."""
-        work, total = self.copy(), 0
-        for v in order:
-            total += work.eliminate(v)
-            if total > limit:
-                break
-        return total
+    def cost(self, order: Iterable[int]) -> int:
+        """What an order costs, in flops."""
+        work = self.copy()
+        return sum(work.eliminate(v) for v in order)
 
     def degree(self, v: int) -> int:
         """Edges in times edges out: Markowitz's measure."""
         return self.before[v].bit_count() * self.after[v].bit_count()
 
 
+def _meeting(sets: list[int], others: list[int]) -> list[int]:
+    """For every set those of the others that have a member in common with it."""
+    met = {s: sum(1 << n for n, other in enumerate(others) if s & other) for s in set(sets)}
+    return [met[s] for s in sets]
+
+
 def orders(program: Linear) -> list[Order]:
-    """Orders that cost less than reverse mode, the cheapest first: at most three.
+    """Orders that cost less than reverse mode, the cheapest first, and none that is much dearer than that.
 
     >>> edges = [(0, 2), (1, 2), (2, 3), (2, 4), (3, 5), (4, 5), (5, 6), (5, 7)]
     >>> orders(Linear.of(8, edges, {0: [6, 7], 1: [6, 7]}))
     [(3, 4, 2, 5)]
     """
-    forward = program.inner
-    reverse = program.cost(reversed(forward))
+    inner = program.inner
+    reverse = program.cost(reversed(inner))
     first, rest = _simple(program)
-    markowitz = (*first, *_greedy(rest, rest.inner))
-    found = [tuple(forward), markowitz, (*first, *_annealed(rest, markowitz[len(first) :]))]
+    markowitz = _greedy(rest, rest.inner)
+    start = min((tuple(rest.inner), tuple(reversed(rest.inner)), markowitz), key=rest.cost)
+    found = [tuple(inner), (*first, *markowitz), (*first, *_annealed(rest, start))]
     best: dict[int, Order] = {}
     for order in found:
         best.setdefault(program.cost(order), order)
-    return [order for cost, order in sorted(best.items()) if cost < reverse]
+    enough = min(reverse - 1, min(best) * _NEAR)
+    return [order for cost, order in sorted(best.items()) if cost <= enough]
 
 
 def _simple(program: Linear) -> tuple[Order, Linear]:
@@ -167,6 +184,13 @@ def _passed_on(work: Linear, v: int) -> bool:
     return (not more and bool(work.one[v] >> w & 1)) or (not others and bool(work.one[u] >> v & 1))
 
 
+def _annealed(program: Linear, start: Order) -> Order:
+    """What moving single vertices to other places makes of an order."""
+    work = sum(mask.bit_count() for mask in program.after) + len(program.after)
+    moves = min(_MOVES, _WORK // work) if 1 < len(start) <= _LARGEST else 0
+    return _Annealing(program, start).best(moves) if moves else start
+
+
 def _greedy(program: Linear, inner: Sequence[int]) -> Order:
     """The vertex that costs least next (Markowitz 1957)."""
     work, rest, order = program.copy(), list(inner), []
@@ -178,28 +202,50 @@ def _greedy(program: Linear, inner: Sequence[int]) -> Order:
     return tuple(order)
 
 
-def _annealed(program: Linear, start: Order) -> Order:
-    """Moves single vertices to other places, the same way on every machine."""
-    dice = random.Random(0).random
-    edges = sum(mask.bit_count() for mask in program.after)
-    moves = min(_MOVES, _WORK // (1 + edges)) if len(start) > 1 else 0
-    now = best = start
-    cost = least = program.cost(start)
-    for move in range(moves):
-        other = _moved(now, dice)
-        heat = _HOT * (1 - move / moves) + _COLD
-        limit = cost - heat * math.log(1 - dice())
-        found = program.cost(other, limit)
-        if found <= limit:
-            now, cost = other, found
-        if cost < least:
-            best, least = now, cost
-    return best
+class _Annealing:
+    """An order in which single vertices are moved to other places, the same way on every machine.
 
+    What is left of a program depends on what was eliminated, not in which order. So a move changes costs
+    only between the two places, and starts from what was left before the first of them.
+    """
 
-def _moved(order: Order, dice: Callable[[], float]) -> Order:
-    """The order with one vertex in another place."""
-    places = list(order)
-    vertex = places.pop(int(dice() * len(places)))
-    places.insert(int(dice() * len(order)), vertex)
-    return tuple(places)
+    def __init__(self, program: Linear, order: Order) -> None:
+        self.order, self.dice = list(order), random.Random(0).random
+        self.left = [program.copy() for _ in range(len(order) + 1)]
+        self.costs = [0] * len(order)
+        self._fill(0, len(order))
+
+    def _fill(self, low: int, high: int) -> None:
+        for place in range(low, high):
+            work = self.left[place].copy()
+            self.costs[place] = work.eliminate(self.order[place])
+            self.left[place + 1] = work
+
+    def best(self, moves: int) -> Order:
+        """The cheapest order that was met."""
+        best, gain, most = tuple(self.order), 0, 0
+        for move in range(moves):
+            gain += self._move(_HOT * (_COLD / _HOT) ** (move / moves))
+            if gain > most:
+                best, most = tuple(self.order), gain
+        return best
+
+    def _move(self, heat: float) -> int:
+        """Moves a vertex, most often not far, unless that is too dear; what it saves."""
+        count = len(self.order)
+        place = int(self.dice() * count)
+        span = 1 + int(self.dice() ** 4 * count)
+        other = min(place + span, count - 1) if self.dice() < 0.5 else max(place - span, 0)
+        low, high = min(place, other), max(place, other) + 1
+        part = self.order[low:high]
+        part.insert(other - low, part.pop(place - low))
+        before = sum(self.costs[low:high])
+        limit = before - heat * math.log(1 - self.dice())
+        work, found = self.left[low].copy(), 0
+        for v in part:
+            found += work.eliminate(v)
+            if found > limit:
+                return 0
+        self.order[low:high] = part
+        self._fill(low, high)
+        return before - found

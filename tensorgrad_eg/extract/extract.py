@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tensorgrad_eg.egraph.derive import NORMAL, Derived
+from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.exact import Certificate, solve_exactly
-from tensorgrad_eg.extract.modes import Modes
+from tensorgrad_eg.extract.modes import Mode, normal
 from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor, Solution
 
@@ -45,8 +45,8 @@ _EFFORT = 200_000
 class Searched:
     """A saturated e-graph and the program it started from: enough to price it for other sizes.
 
-    Where facts were used, `plain` is the program without them. If the search started from several programs,
-    `modes` are the others, as parts of one that begins with the nodes of `dag`.
+    Where facts were used, `plain` is the program without them. `mode` is another program it started from,
+    if there is one.
     """
 
     dag: Dag
@@ -54,20 +54,27 @@ class Searched:
     final: Snapshot
     _aliases: dict[int, dict[int, Alias]] = field(default_factory=dict)
     plain: Snapshot | None = None
-    modes: Modes = field(default_factory=lambda: Modes(Dag()))
+    mode: Mode | None = None
 
     def alias(self, snapshot: Snapshot) -> dict[int, Alias]:
-        """The aliases of one of the two, found once."""
-        key = id(snapshot.nodes)
+        """The aliases of one of them, found once."""
+        key = id(snapshot)
         if key not in self._aliases:
             self._aliases[key] = aliases(snapshot)
         return self._aliases[key]
 
     @property
     def starts(self) -> list[Snapshot]:
-        """The programs that the search started from, the first of them without facts too."""
-        found = [self.start, *([] if self.plain is None else [self.plain])]
-        return found + [self.modes.started(self.start, n) for n in range(len(self.modes.roots))]
+        """The programs that the search started from: without facts, with them, and the other one."""
+        other = self.mode.start if self.mode else None
+        return [start for start in (self.plain, self.start, other) if start is not None]
+
+    def programs(self) -> list[tuple[Dag, Sequence[int]]]:
+        """The same with the nodes of each, children first, numbered as they were loaded."""
+        found: list[tuple[Dag, Sequence[int]]] = [(self.dag, range(len(self.dag.nodes)))]
+        if self.mode:
+            found.append((self.mode.dag, self.mode.dag.reachable(self.mode.roots.values())))
+        return found
 
 
 @dataclass
@@ -89,25 +96,20 @@ def search(
     progress: Callable[[int, int], None] = lambda round_, nodes: None,
 ) -> Searched:
     """Saturates an e-graph that starts as the normal-form program."""
-    modes = Modes.of(derived)
-    engine = replace(derived, dag=modes.dag).engine(files, _SEARCH, matches=report.matches)
-    engine.normalise()
     roots = list(derived.dag.roots)
-    start = engine.snapshot(modes.dag.roots)
-    modes.join(engine)
+    mode = Mode.best(derived, sizes, files)
+    engine = derived.engine(files, _SEARCH, matches=report.matches)
+    engine.normalise()
+    start = engine.snapshot(roots)
+    if mode:
+        engine = replace(derived, dag=mode.dag).engine(files, _SEARCH, matches=report.matches)
+        engine.normalise()
+        mode.join(engine)
     saturate(engine, sizes, budget, report, progress)
     final = engine.snapshot(roots)
     report.nodes, report.classes = final.size, len(final.nodes)
-    return Searched(derived.dag, start, final, plain=_plain(derived, files), modes=modes)
-
-
-def _plain(derived: Derived, files: tuple[Path, ...] | None) -> Snapshot | None:
-    """The program without the facts, if there are any."""
-    if derived.plain is None:
-        return None
-    engine = replace(derived, dag=derived.plain, facts="").engine(files, NORMAL)
-    engine.normalise()
-    return engine.snapshot(list(derived.plain.roots))
+    plain = None if derived.plain is None else normal(replace(derived, dag=derived.plain, facts=""), files)
+    return Searched(derived.dag, start, final, plain=plain, mode=mode)
 
 
 def extract(
@@ -131,8 +133,7 @@ def extract(
         return begun  # the search has lost a root: what it started from is still there
     priced = reprice(price(searched.final, sizes, alias))
     extractor = Extractor(priced, [priced.root(r) for r in roots], seed)
-    programs = [(searched.dag, range(len(searched.dag.nodes))), *searched.modes.programs()]
-    starts = [extractor.seeded(_known(priced, *program)) for program in programs]
+    starts = [extractor.seeded(_known(priced, *program)) for program in searched.programs()]
     starts.append(extractor.tree_choice())
     found = min((extractor.polish(s) for s in starts), key=lambda s: s.cost)
     effort = _EFFORT // (1 + len(priced.ways) * len(extractor.roots))
@@ -155,7 +156,7 @@ def started(searched: Searched, roots: Sequence[str], sizes: Mapping[str, int]) 
     for snapshot in searched.starts:
         priced = price(snapshot, sizes, searched.alias(snapshot))
         found.append((priced, Extractor(priced, [priced.root(r) for r in roots]).tree_choice()))
-    first, solution = found[0 if searched.plain is None else 1]
+    first, solution = found[0]
     cost = sum(int(first.prices[way]) for way in solution.choice.values())
     return Extracted(*min(found, key=lambda one: one[1].cost), cost)
 

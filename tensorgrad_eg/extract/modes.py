@@ -1,60 +1,70 @@
-"""Programs that were differentiated in different orders, in one e-graph: what the search starts from."""
+"""Programs that were differentiated in different orders: the best of them joins the first in the search."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from tensorgrad_eg.egraph.derive import Derived
+from tensorgrad_eg.egraph.derive import NORMAL, Derived
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.extract.priced import price
+from tensorgrad_eg.extract.search import Extractor
 
 
 @dataclass(frozen=True)
-class Modes:
-    """A program with the results of several: `dag.roots` has all, `roots` those of each but the first.
+class Mode:
+    """A program for all outputs, as part of one that begins with the program of reverse mode.
 
-    Example:
-        >>> Modes(Dag()).roots
-        ()
+    `start` is its normal form, `cost` what it costs; `roots` are its outputs in `dag`.
     """
 
+    program: Dag
+    start: Snapshot
+    cost: float
     dag: Dag
-    roots: tuple[Mapping[str, str], ...] = ()
+    roots: Mapping[str, int]
 
     @classmethod
-    def of(cls, derived: Derived) -> Modes:
-        """All programs in one, in which the nodes of the first keep their numbers."""
-        if not derived.modes:
-            return cls(derived.dag)
-        dag = Dag()
-        dag.include(derived.dag, range(len(derived.dag.nodes)))
-        dag.roots = dict(derived.dag.roots)
-        named = []
-        for number, mode in enumerate(derived.modes):
-            moved = dag.include(mode, mode.roots.values())
-            names = {name: f"{name} in order {number}" for name in mode.roots}
-            dag.roots |= {names[name]: moved[at] for name, at in mode.roots.items()}
-            named.append(names)
-        return cls(dag, tuple(named))
+    def best(cls, derived: Derived, sizes: Mapping[str, int], files: tuple[Path, ...] | None) -> Mode | None:
+        """The cheapest of the programs that were differentiated in another order, if there are any.
+
+        Example:
+            >>> Mode.best(Derived(Dag(), [], {}), {}, None) is None
+            True
+        """
+        found: list[Mode] = []
+        for program in derived.modes:
+            start = normal(replace(derived, dag=program), files)
+            dag = derived.dag.part(derived.dag.roots)
+            moved = dag.include(program, program.roots.values())
+            roots = {name: moved[at] for name, at in program.roots.items()}
+            found.append(cls(program, start, _cost(start, sizes), dag, roots))
+        return min(found, key=lambda mode: mode.cost, default=None)
 
     def join(self, engine: Engine) -> None:
-        """Says that the results are equal."""
-        for names in self.roots:
-            for name, other in names.items():
-                one, two = self.dag.roots[name], self.dag.roots[other]
-                engine.facts(f"(accumulates t{one} t{two})", (one, two))
-        if self.roots:
-            engine.run("accumulate")
-            engine.normalise()
+        """Says that its outputs are those of reverse mode."""
+        for name, at in self.roots.items():
+            first = self.dag.roots[name]
+            engine.facts(f"(accumulates t{first} t{at})", (first, at))
+        engine.run("accumulate")
+        engine.normalise()
 
-    def started(self, start: Snapshot, number: int) -> Snapshot:
-        """What the search started from, with the results of another program."""
-        names = self.roots[number]
-        return replace(start, roots={name: start.roots[other] for name, other in names.items()})
 
-    def programs(self) -> Iterator[tuple[Dag, Sequence[int]]]:
-        """The nodes of each program but the first, children first."""
-        for names in self.roots:
-            yield self.dag, self.dag.reachable(self.dag.roots[name] for name in names.values())
+def normal(derived: Derived, files: tuple[Path, ...] | None) -> Snapshot:
+    """The normal form of a program, in an e-graph of its own.
+
+    Example:
+        >>> normal(Derived(Dag(), [], {}), None).size
+        0
+    """
+    engine = derived.engine(files, NORMAL)
+    engine.normalise()
+    return engine.snapshot(list(derived.dag.roots))
+
+
+def _cost(start: Snapshot, sizes: Mapping[str, int]) -> float:
+    priced = price(start, sizes)
+    return Extractor(priced, [priced.root(r) for r in start.roots]).tree_choice().cost
