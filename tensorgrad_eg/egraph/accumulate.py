@@ -1,26 +1,19 @@
 """Jacobians of several results by several inputs, accumulated in orders that cost less than reverse mode.
 
-Which order is cheapest is bookkeeping about the program, done here and in ``elimination``. What it means to
-eliminate a tensor stands in ``rules/52_elimination.egg``.
+Which order is cheapest is bookkeeping about the program, done in ``elimination``; here orders become facts.
+What it means to eliminate a tensor stands in ``rules/52_elimination.egg``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 
-from tensorgrad_eg.egraph.derive import DERIVE, Derived, Stage
-from tensorgrad_eg.egraph.differentiate import Differentiation, Fact, Labels, leaves, tell
+from tensorgrad_eg.egraph.differentiate import Differentiation, Fact, leaves
 from tensorgrad_eg.egraph.dominators import Flow
-from tensorgrad_eg.egraph.elimination import Linear, Order, bits, orders
-from tensorgrad_eg.egraph.encode import Encoded, Encoder
-from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.snapshot import dag_of, smallest
+from tensorgrad_eg.egraph.elimination import Linear, Order, bits
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.egraph.text import quote
-from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children
 
 _MINUS = Fraction(-1)
 
@@ -31,6 +24,8 @@ class Accumulation:
 
     A result that others read is two vertices, since it is eliminated and stays: `vertices` has the node of
     each, and whether it is such a second one.
+
+    Example: see `tensorgrad_eg.egraph.modes`.
     """
 
     dag: Dag
@@ -44,7 +39,7 @@ class Accumulation:
         dag, wanted = work.dag, []
         for request in work.requests:
             reads = leaves(dag, request.of, request.variable)
-            if request.direction or request.of in reads:
+            if request.of in reads:
                 return None
             wanted += [(request.name, leaf, request.of) for leaf in reads]
         if min(len({leaf for _, leaf, _ in wanted}), len({of for *_, of in wanted})) < 2:
@@ -107,13 +102,17 @@ class Accumulation:
             return
         passed = [self.vertices[v][0] for v in stations]
         listed = " ".join(f"t{at}" for at in passed)
-        end = self.end(name, e)[1] if again else name
+        end = self._result(name, e) if again else name
         text = f"(stations {quote(name)} {quote(end)} t{a} t{e} (multiset-of {listed}))"
         self.facts.append((text, (a, e, *passed)))
 
-    def end(self, name: str, e: int) -> tuple[str, str]:
-        """The names of the edges into a node, and of those into it as a result."""
-        return name, f"{name} result" if (e, True) in self.vertices else name
+    def derivative(self, name: str, leaf: int, of: int) -> str:
+        """The term of a result's derivative, accumulated in the order of this name."""
+        return f"(along {quote(self._result(name, of))} t{leaf} t{of})"
+
+    def _result(self, name: str, e: int) -> str:
+        """The name of the edges into a node as a result."""
+        return f"{name} result" if (e, True) in self.vertices else name
 
     def operations(self, linear: Linear) -> None:
         """States where one operation reads another: its derivative by that is a tangent."""
@@ -129,94 +128,3 @@ class Accumulation:
         text = f"(set (tips {name}) (set-empty)) (seed {name} t{a} (number $1)) (opens {name} t{e})"
         text += f" (reads {name} t{a} t{e})" + "".join(f" (still {name} t{c})" for c in still)
         self.facts.append((text, (a, e, *still)))
-
-
-def accumulated(
-    derived: Derived, expressions: Sequence[Tensor], files: tuple[Path, ...] | None = None
-) -> tuple[Dag, ...]:
-    """Programs for the same outputs, whose last derivatives are accumulated in cheaper orders than reverse.
-
-    Example:
-        >>> from tensorgrad_eg.egraph.derive import derive
-        >>> from tensorgrad_eg.expr import Apply, Variable
-        >>> x, y = Variable("x", []), Variable("y", [])
-        >>> e = Apply("exp", Apply("sin", x * y))
-        >>> jacobian = [f.grad(v) for f in (Apply("tanh", e), Apply("cos", e)) for v in (x, y)]
-        >>> len(accumulated(derive(jacobian, {}), jacobian))
-        1
-    """
-    stage = next((stage for stage in reversed(derived.stages) if stage.work), None)
-    work = stage.work if stage else None
-    found = Accumulation.of(work) if work else None
-    if stage is None or found is None:
-        return ()
-    linear = found.linear()
-    chosen = {f"order{n}": order for n, order in enumerate(orders(linear))}
-    if not chosen:
-        return ()
-    found.operations(linear)
-    for name, order in chosen.items():
-        found.state(name, order, linear)
-    return tuple(_programs(derived, expressions, stage, found, list(chosen), files))
-
-
-def _programs(
-    derived: Derived,
-    expressions: Sequence[Tensor],
-    stage: Stage,
-    found: Accumulation,
-    names: list[str],
-    files: tuple[Path, ...] | None,
-) -> list[Dag]:
-    engine = Engine(files, DERIVE)
-    engine.load(stage.before, derived.symbols)
-    tell(engine, found.facts)
-    for name in names:
-        for request, leaf, of in found.wanted:
-            text = f"(along {quote(found.end(name, of)[1])} t{leaf} t{of})"
-            engine.bind(f"{request} {name}", text, (leaf, of))
-    engine.normalise("differentiate")
-    if engine.merged():
-        return []  # the names of edges belong to tensors: two that turned out to be one would share theirs
-    own = {request for request, *_ in found.wanted}
-    snapshot = engine.snapshot([*stage.before.roots, *(f"{r} {name}" for name in names for r in sorted(own))])
-    choice = smallest(snapshot)
-    if any(at not in choice for at in snapshot.roots.values()):
-        return []
-    dag = dag_of(snapshot, choice, snapshot.roots)
-    programs = []
-    for name in names:
-        roots = {r: dag.roots[f"{r} {name}"] for r in own} | {r: dag.roots[r] for r in stage.before.roots}
-        programs.append(_whole(derived, expressions, stage, dag.part(roots)))
-    return [program for program in programs if program is not None]
-
-
-def _whole(derived: Derived, expressions: Sequence[Tensor], stage: Stage, dag: Dag) -> Dag | None:
-    """The program of all outputs, given that of the last derivatives; None if labels would be others."""
-    encoder = Encoder(dag, Labels(dict(derived.symbols)))
-    for root, (e, labels) in stage.subjects.items():
-        node = dag.roots[root] if root in dag.roots else dag.put("number", Fraction(0))
-        encoder.done[e] = Encoded(node, labels)
-    if not all(_put(encoder, e) for e in expressions):
-        return None
-    outputs = [encoder.done[e] for e in expressions]
-    if [out.labels for out in outputs] != [out.labels for out in derived.outputs]:
-        return None
-    return encoder.dag.part({f"out{n}": out.node for n, out in enumerate(outputs)})
-
-
-def _put(encoder: Encoder, root: Tensor) -> bool:
-    """Encodes an expression of parts that are known; false if it has a derivative that is not."""
-    stack = [root]
-    while stack:
-        e = stack[-1]
-        missing = [part for part in children(e) if part not in encoder.done]
-        if e in encoder.done or not missing:
-            stack.pop()
-            if e not in encoder.done:
-                if isinstance(e, Derivative | Tangent):
-                    return False
-                encoder.put(e)
-        else:
-            stack.extend(missing)
-    return True

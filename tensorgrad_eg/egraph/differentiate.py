@@ -178,16 +178,32 @@ class Differentiation:
         self.terms.append((request.name, f"(tangent {quote(name)} t{request.of})", (request.of,)))
 
     def _jacobian(self, request: Request, leaves: list[int]) -> None:
-        name = self._new("jacobian")
-        self._state(f"(set (tips {quote(name)}) {edges(frozenset(request.axes))})")
+        name = self._identity("jacobian", leaves, request.axes)
+        self._tangents(name, request.of, Flow.of(self.dag, leaves))
+        self.terms.append((request.name, f"(tangent {quote(name)} t{request.of})", (request.of,)))
+
+    def _identity(self, kind: str, leaves: list[int], tips: tuple[str, ...]) -> str:
+        """The direction that varies each entry of a variable by itself, wherever it is read."""
+        name = self._new(kind)
+        self._state(f"(set (tips {quote(name)}) {edges(frozenset(tips))})")
         for leaf in leaves:
             payload = self.dag.nodes[leaf].payload
             own = payload[1] if isinstance(payload, tuple) else ()
-            self._state(
-                f"(seed {quote(name)} t{leaf} (deltas {axes(tuple(own))} {axes(request.axes)}))", leaf
-            )
-        self._tangents(name, request.of, Flow.of(self.dag, leaves))
-        self.terms.append((request.name, f"(tangent {quote(name)} t{request.of})", (request.of,)))
+            self._state(f"(seed {quote(name)} t{leaf} (deltas {axes(tuple(own))} {axes(tips)}))", leaf)
+        return name
+
+    def ask_forward(self, requests: Sequence[Request]) -> None:
+        """States what gradients of several scalars need in forward mode: one direction for each variable."""
+        for variable in dict.fromkeys(request.variable for request in requests):
+            mine = [request for request in requests if request.variable == variable]
+            reads = sorted({at for request in mine for at in leaves(self.dag, request.of, variable)})
+            tips = tuple(self.labels.fresh(axis) for axis in mine[0].axes)
+            name = self._identity("forward", reads, tips)
+            flow = Flow.of(self.dag, reads)
+            for request in mine:
+                self._tangents(name, request.of, flow)
+                term = f"(renames {axes(tips)} {axes(request.axes)} (tangent {quote(name)} t{request.of}))"
+                self.terms.append((request.name, term, (request.of,)))
 
     def _at(self, z: int, batch: frozenset[str]) -> _Direction:
         """The direction that varies the entries of node z itself, each batch entry apart."""

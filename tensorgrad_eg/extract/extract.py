@@ -97,10 +97,10 @@ def search(
 ) -> Searched:
     """Saturates an e-graph that starts as the normal-form program."""
     roots = list(derived.dag.roots)
-    mode = Mode.best(derived, sizes, files)
     engine = derived.engine(files, _SEARCH, matches=report.matches)
     engine.normalise()
     start = engine.snapshot(roots)
+    mode = Mode.best(derived, start, sizes, files)
     if mode:
         engine = replace(derived, dag=mode.dag).engine(files, _SEARCH, matches=report.matches)
         engine.normalise()

@@ -28,21 +28,30 @@ class Mode:
     roots: Mapping[str, int]
 
     @classmethod
-    def best(cls, derived: Derived, sizes: Mapping[str, int], files: tuple[Path, ...] | None) -> Mode | None:
-        """The cheapest of the programs that were differentiated in another order, if there are any.
+    def best(
+        cls, derived: Derived, start: Snapshot, sizes: Mapping[str, int], files: tuple[Path, ...] | None
+    ) -> Mode | None:
+        """The cheapest of the programs that were differentiated in another order, if it beats the first.
 
         Example:
-            >>> Mode.best(Derived(Dag(), [], {}), {}, None) is None
+            >>> Mode.best(Derived(Dag(), [], {}), Snapshot({}, {}, {}), {}, None) is None
             True
         """
-        found: list[Mode] = []
-        for program in derived.modes:
-            start = normal(replace(derived, dag=program), files)
-            dag = derived.dag.part(derived.dag.roots)
-            moved = dag.include(program, program.roots.values())
-            roots = {name: moved[at] for name, at in program.roots.items()}
-            found.append(cls(program, start, _cost(start, sizes), dag, roots))
-        return min(found, key=lambda mode: mode.cost, default=None)
+        if not derived.modes:
+            return None
+        found = [cls._of(derived, program, sizes, files) for program in derived.modes]
+        best = min(found, key=lambda mode: mode.cost)
+        return best if best.cost < _cost(start, sizes) else None
+
+    @classmethod
+    def _of(
+        cls, derived: Derived, program: Dag, sizes: Mapping[str, int], files: tuple[Path, ...] | None
+    ) -> Mode:
+        start = normal(replace(derived, dag=program), files)
+        dag = derived.dag.part(derived.dag.roots)
+        moved = dag.include(program, program.roots.values())
+        roots = {name: moved[at] for name, at in program.roots.items()}
+        return cls(program, start, _cost(start, sizes), dag, roots)
 
     def join(self, engine: Engine) -> None:
         """Says that its outputs are those of reverse mode."""
