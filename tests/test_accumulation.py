@@ -151,6 +151,56 @@ def test_one_loss_is_left_to_reverse_mode() -> None:
     assert tg.optimize([single.grad(v) for v in scalars]).source.searched.mode is None  # type: ignore[union-attr]
 
 
+def test_few_entries_and_many_results_go_forward() -> None:
+    """Eight scalars of a network by two entries: one pass for each entry, not for each scalar."""
+    W, B = Variable("W", i="n", j="n"), Variable("B", p="p", j="n")
+    few = Variable("few", ["p"])
+    h = F.dot(few, B, "p")
+    for _ in range(2):
+        h = F.tanh(W @ h).rename(i="j")
+    heads = [Variable(f"w{n}", j="n") for n in range(8)]
+    plan = tg.optimize([F.sum(h * w).grad(few) for w in heads], {"n": 20, "p": 2})
+    sound(plan)
+    assert plan.flops < plan.baseline / 2
+    assert any(step.rule == "order of accumulation" for step in plan.explain())
+
+
+def test_tensors_that_are_computed_entry_by_entry_are_eliminated_like_scalars() -> None:
+    """Diagonal Jacobians of a batch: as many products as for one entry, times the size of the batch."""
+    costs = {}
+    for edges in ([], ["b"]):
+        u, v = a, b = Variable("u", edges), Variable("v", edges)
+        for _ in range(4):
+            waist = F.sin(a * b)
+            a, b = F.tanh(waist), F.exp(waist)
+        plan = tg.optimize([e.grad(x) for e in (a, b) for x in (u, v)], dict.fromkeys(edges, 50))
+        sound(plan)
+        assert plan.source.searched.mode  # type: ignore[union-attr]
+        costs[len(edges)] = plan.flops
+    assert costs[1] <= 50 * costs[0] + 4 * 50**2
+
+
+def test_a_matrix_that_is_read_both_ways_is_not_computed_entry_by_entry() -> None:
+    """A and its transpose have the same edges, but one entry depends on two."""
+    A, B = Variable("A", i="n", j="n"), Variable("B", i="n", j="n")
+    both = A + A.rename(i="j", j="i")
+    wanted = [e.grad(x) for e in (F.exp(both * B), F.sin(both * B)) for x in (A, B)]
+    assert not with_modes(derive(wanted, {"n": 3}), wanted, {"n": 3}).modes
+    tg.optimize(wanted, {"n": 3}).check()
+
+
+def test_facts_and_other_orders_go_together() -> None:
+    """What is declared about a variable is used in every program the search starts from."""
+    A = Variable("A", i="n", j="n")
+    x, y = Variable("x", []), Variable("y", [])
+    e = F.exp(F.sin(x * y)) * F.sum(A @ A.rename(i="j", j="k"))
+    wanted = [f.grad(v) for f in (F.tanh(e), F.cos(e), e * e) for v in (x, y)]
+    plan = tg.optimize(wanted, {"n": 3}, assume=[tg.assume.symmetric(A)])
+    assert plan.source.searched.mode  # type: ignore[union-attr]
+    plan.check()
+    assert plan.flops <= plan.baseline
+
+
 def test_annealing_finds_what_trying_all_orders_finds() -> None:
     """On small graphs the order found is the best of all orders."""
     for seed in range(4):

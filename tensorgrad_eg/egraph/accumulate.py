@@ -6,30 +6,34 @@ What it means to eliminate a tensor stands in ``rules/52_elimination.egg``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tensorgrad_eg.egraph.differentiate import Differentiation, Fact, leaves
+from tensorgrad_eg.egraph.differentiate import Differentiation, Fact, Request, leaves
 from tensorgrad_eg.egraph.dominators import Flow
 from tensorgrad_eg.egraph.elimination import Linear, Order, bits
 from tensorgrad_eg.egraph.term import Dag
-from tensorgrad_eg.egraph.text import quote
+from tensorgrad_eg.egraph.text import axes, quote
 
 _MINUS = Fraction(-1)
+#: Operations that compute each entry from the same entry of what they read; so does a product without a sum.
+_ENTRYWISE = frozenset({"add", "scale", "apply", "power"})
 
 
 @dataclass
 class Accumulation:
     """Scalars that depend on several inputs, as a linearised program, and the facts that name its orders.
 
-    A result that others read is two vertices, since it is eliminated and stays: `vertices` has the node of
-    each, and whether it is such a second one.
+    Tensors that are computed entry by entry count as scalars. `wanted` has the derivatives, each with the
+    place where its variable is read. A result that others read is two vertices, since it is eliminated and
+    stays: `vertices` has the node of each, and whether it is such a second one.
 
     Example: see `tensorgrad_eg.egraph.modes`.
     """
 
     dag: Dag
-    wanted: list[tuple[str, int, int]]
+    wanted: list[tuple[Request, int]]
     vertices: list[tuple[int, bool]] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
 
@@ -39,17 +43,17 @@ class Accumulation:
         dag, wanted = work.dag, []
         for request in work.requests:
             reads = leaves(dag, request.of, request.variable)
-            if request.of in reads:
+            if request.of in reads or len(reads) > 1:
                 return None
-            wanted += [(request.name, leaf, request.of) for leaf in reads]
-        if min(len({leaf for _, leaf, _ in wanted}), len({of for *_, of in wanted})) < 2:
+            wanted += [(request, leaf) for leaf in reads]
+        sources, results = {leaf for _, leaf in wanted}, {request.of for request, _ in wanted}
+        if min(len(sources), len(results)) < 2:
+            return None
+        moving = Flow.of(dag, sources)
+        nodes = [at for at in dag.reachable(results) if moving.moves(at)]
+        if not _entrywise(dag, nodes):
             return None
         found = cls(dag, wanted)
-        moving = Flow.of(dag, {leaf for _, leaf, _ in wanted})
-        nodes = [at for at in dag.reachable(of for *_, of in wanted) if moving.moves(at)]
-        if any(dag.free[at] for at in nodes):
-            return None
-        results = {of for *_, of in wanted}
         read = {c for at in nodes for c in dag.nodes[at].children}
         for at in nodes:
             found.vertices += [(at, False), (at, True)] if at in results & read else [(at, False)]
@@ -67,13 +71,10 @@ class Accumulation:
                     if again or self._passed_on(child, at):
                         ones.append(edges[-1])
         wanted: dict[int, list[int]] = {}
-        for _, leaf, of in self.wanted:
-            wanted.setdefault(number[leaf, False], []).append(self._end(number, of))
+        for request, leaf in self.wanted:
+            end = (request.of, (request.of, True) in number)
+            wanted.setdefault(number[leaf, False], []).append(number[end])
         return Linear.of(len(number), edges, wanted, ones)
-
-    @staticmethod
-    def _end(number: dict[tuple[int, bool], int], of: int) -> int:
-        return number.get((of, True), number[of, False])
 
     def _passed_on(self, child: int, at: int) -> bool:
         """Whether a node passes a child on as it is; a sign costs nothing."""
@@ -106,9 +107,19 @@ class Accumulation:
         text = f"(stations {quote(name)} {quote(end)} t{a} t{e} (multiset-of {listed}))"
         self.facts.append((text, (a, e, *passed)))
 
-    def derivative(self, name: str, leaf: int, of: int) -> str:
-        """The term of a result's derivative, accumulated in the order of this name."""
-        return f"(along {quote(self._result(name, of))} t{leaf} t{of})"
+    @property
+    def apart(self) -> bool:
+        """Whether there are tensors with entries: then Jacobians are diagonal."""
+        return bool(self.dag.free[self.wanted[0][1]])
+
+    def terms(self, name: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
+        """The derivatives, accumulated in the order of this name, and the nodes each term mentions."""
+        for request, leaf in self.wanted:
+            term = f"(along {quote(self._result(name, request.of))} t{leaf} t{request.of})"
+            if self.apart:
+                pairs = f"{axes(_axes(self.dag, leaf))} {axes(request.axes)}"
+                term = f"(contract $none (deltas {pairs}) {term})"
+            yield request.name, term, (leaf, request.of)
 
     def _result(self, name: str, e: int) -> str:
         """The name of the edges into a node as a result."""
@@ -128,3 +139,22 @@ class Accumulation:
         text = f"(set (tips {name}) (set-empty)) (seed {name} t{a} (number $1)) (opens {name} t{e})"
         text += f" (reads {name} t{a} t{e})" + "".join(f" (still {name} t{c})" for c in still)
         self.facts.append((text, (a, e, *still)))
+
+
+def _entrywise(dag: Dag, nodes: list[int]) -> bool:
+    """Whether each of these nodes is a scalar, or each entry of each is made of the same entry of others."""
+    edges = {dag.free[at] for at in nodes}
+    return edges == {frozenset()} or (len(edges) == 1 and all(_keeps(dag, at) for at in nodes))
+
+
+def _keeps(dag: Dag, at: int) -> bool:
+    """Whether a node is a variable with its edges, each once, or keeps entries apart."""
+    node = dag.nodes[at]
+    if node.op == "variable":
+        return len(_axes(dag, at)) == len(dag.free[at])
+    return node.op in _ENTRYWISE or (node.op == "contract" and not node.payload)
+
+
+def _axes(dag: Dag, at: int) -> tuple[str, ...]:
+    payload = dag.nodes[at].payload
+    return tuple(payload[1]) if isinstance(payload, tuple) else ()

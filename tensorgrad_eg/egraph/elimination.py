@@ -143,23 +143,22 @@ def _meeting(sets: list[int], others: list[int]) -> list[int]:
     return [met[s] for s in sets]
 
 
-def orders(program: Linear) -> list[Order]:
-    """Orders that cost less than reverse mode, the cheapest first, and none that is much dearer than that.
+def orders(program: Linear, known: str = "reverse") -> list[Order]:
+    """Orders that cost less than the known mode, the cheapest first, and none that is much dearer than that.
 
     >>> edges = [(0, 2), (1, 2), (2, 3), (2, 4), (3, 5), (4, 5), (5, 6), (5, 7)]
     >>> orders(Linear.of(8, edges, {0: [6, 7], 1: [6, 7]}))
     [(3, 4, 2, 5)]
     """
-    inner = program.inner
-    reverse = program.cost(reversed(inner))
+    modes = {"forward": tuple(program.inner), "reverse": tuple(reversed(program.inner))}
     first, rest = _simple(program)
     markowitz = _greedy(rest, rest.inner)
     start = min((tuple(rest.inner), tuple(reversed(rest.inner)), markowitz), key=rest.cost)
-    found = [tuple(inner), (*first, *markowitz), (*first, *_annealed(rest, start))]
+    found = [*modes.values(), (*first, *markowitz), (*first, *_annealed(rest, start))]
     best: dict[int, Order] = {}
     for order in found:
         best.setdefault(program.cost(order), order)
-    enough = min(reverse - 1, min(best) * _NEAR)
+    enough = min(program.cost(modes[known]) - 1, min(best) * _NEAR)
     return [order for cost, order in sorted(best.items()) if cost <= enough]
 
 

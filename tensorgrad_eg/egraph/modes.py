@@ -1,4 +1,4 @@
-"""Further programs for the same derivatives: forward mode, and orders of elimination that are cheaper than both.
+"""Further programs for the same derivatives: forward mode, and cheaper orders of elimination.
 
 They are offered for the last derivatives of a problem, where several results are differentiated by several
 variables: the gradient of one result is left to reverse mode, which nothing beats.
@@ -61,10 +61,14 @@ class _Offer:
         self.labels = Labels(dict(self.derived.symbols))
 
     def eliminated(self) -> list[Dag]:
-        """Programs of scalars in orders of elimination that cost less than reverse mode."""
+        """Programs of scalars in orders of elimination that cost less than reverse mode.
+
+        Where tensors are computed entry by entry, less than forward mode, which is what there is for these.
+        """
         found = Accumulation.of(self.work)
         linear = found.linear() if found else None
-        chosen = {f"order{n}": order for n, order in enumerate(orders(linear) if linear else ())}
+        known = "forward" if found and found.apart else "reverse"
+        chosen = {f"order{n}": order for n, order in enumerate(orders(linear, known) if linear else ())}
         if found is None or linear is None or not chosen:
             return []
         found.operations(linear)
@@ -72,11 +76,11 @@ class _Offer:
             found.state(name, order, linear)
         engine = self._engine()
         tell(engine, found.facts)
-        named = {name: {r: f"{r} {name}" for r, *_ in found.wanted} for name in chosen}
+        named = {name: {r.name: f"{r.name} {name}" for r, _ in found.wanted} for name in chosen}
         for name, names in named.items():
-            for request, leaf, of in found.wanted:
-                engine.bind(names[request], found.derivative(name, leaf, of), (leaf, of))
-        engine.normalise("differentiate")
+            for request, term, nodes in found.terms(name):
+                engine.bind(names[request], term, nodes)
+        engine.normalise("differentiate", descend=found.apart)
         return self._programs(engine, list(named.values()))
 
     def forward(self) -> list[Dag]:
