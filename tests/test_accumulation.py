@@ -127,6 +127,25 @@ def test_functions_with_results_that_are_read_on() -> None:
     assert plan.flops < plan.baseline
 
 
+def composed(seed: int) -> list[Tensor]:
+    """The Jacobian of random functions of three scalars; some results feed others."""
+    dice = random.Random(seed)
+    given = [Variable(name, []) for name in "xyz"]
+    known: list[Tensor] = list(given)
+    one = [F.sin, F.tanh, F.sigmoid, lambda a: F.exp(F.cos(a)), lambda a: 1 / (1 + a * a), lambda a: -a]
+    two = [lambda a, b: a * b, lambda a, b: a - b, lambda a, b: 2 * a + b, lambda a, b: a / (2 + F.sin(b))]
+    for _ in range(9):
+        a, b = dice.choice(known[-5:]), dice.choice(known[-5:])
+        known.append(dice.choice(one)(a) if dice.random() < 0.5 else dice.choice(two)(a, b))
+    return [e.grad(x) for e in (*known[-3:], known[6]) for x in given]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_functions_of_scalars(seed: int) -> None:
+    """Jacobians of compositions are right, with equal e-nodes, and cost no more than reverse mode."""
+    sound(tg.optimize(composed(seed)))
+
+
 def test_the_derivation_says_that_the_order_is_another_one() -> None:
     """A plan that starts from another order is explained, every step checked on numbers."""
     x, y = Variable("x", []), Variable("y", [])

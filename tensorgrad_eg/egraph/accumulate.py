@@ -40,6 +40,8 @@ class Accumulation:
     @classmethod
     def of(cls, work: Differentiation) -> Accumulation | None:
         """What was asked for, if it is derivatives of several scalars by several scalars."""
+        if len({request.of for request in work.requests}) < 2:
+            return None
         dag, wanted = work.dag, []
         for request in work.requests:
             reads = leaves(dag, request.of, request.variable)
