@@ -199,6 +199,18 @@ def test_tensors_that_are_computed_entry_by_entry_are_eliminated_like_scalars() 
     assert costs[1] <= 50 * costs[0] + 4 * 50**2
 
 
+def test_scalars_may_be_broadcast_on_the_way() -> None:
+    """A rate for all options, a strike for each: derivatives by the rate have one entry for each result."""
+    rate, time = Variable("rate", []), Variable("time", [])
+    strike, spot = Variable("strike", ["b"]), Variable("spot", ["b", "c"])
+    discount = F.exp(-(rate * time))
+    inner = F.sin(F.tanh(discount * strike) * spot)
+    results = [F.exp(inner), F.cos(inner) * discount, inner * inner]
+    plan = tg.optimize([e.grad(x) for e in results for x in (rate, time, strike, spot)], {"b": 3, "c": 4})
+    sound(plan)
+    assert with_modes(plan.source.derived, plan.source.expressions, {"b": 3, "c": 4}).modes  # type: ignore[union-attr]
+
+
 def test_a_matrix_that_is_read_both_ways_is_not_computed_entry_by_entry() -> None:
     """A and its transpose have the same edges, but one entry depends on two."""
     A, B = Variable("A", i="n", j="n"), Variable("B", i="n", j="n")

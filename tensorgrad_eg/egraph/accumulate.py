@@ -112,13 +112,13 @@ class Accumulation:
     @property
     def apart(self) -> bool:
         """Whether there are tensors with entries: then Jacobians are diagonal."""
-        return bool(self.dag.free[self.wanted[0][1]])
+        return any(self.dag.free[request.of] for request, _ in self.wanted)
 
     def terms(self, name: str) -> Iterator[tuple[str, str, tuple[int, int]]]:
         """The derivatives, accumulated in the order of this name, and the nodes each term mentions."""
         for request, leaf in self.wanted:
             term = f"(along {quote(self._result(name, request.of))} t{leaf} t{request.of})"
-            if self.apart:
+            if request.axes:
                 pairs = f"{axes(_axes(self.dag, leaf))} {axes(request.axes)}"
                 term = f"(contract $none (deltas {pairs}) {term})"
             yield request.name, term, (leaf, request.of)
@@ -145,8 +145,7 @@ class Accumulation:
 
 def _entrywise(dag: Dag, nodes: list[int]) -> bool:
     """Whether each of these nodes is a scalar, or each entry of each is made of the same entry of others."""
-    edges = {dag.free[at] for at in nodes}
-    return edges == {frozenset()} or (len(edges) == 1 and all(_keeps(dag, at) for at in nodes))
+    return not any(dag.free[at] for at in nodes) or all(_keeps(dag, at) for at in nodes)
 
 
 def _keeps(dag: Dag, at: int) -> bool:
