@@ -15,6 +15,7 @@ from typing import Any
 from tensorgrad_eg.assume import Fact, checked
 from tensorgrad_eg.egraph.decode import decode
 from tensorgrad_eg.egraph.derive import Derived, derive, tidied
+from tensorgrad_eg.egraph.modes import with_modes
 from tensorgrad_eg.egraph.rules import rule_files
 from tensorgrad_eg.egraph.saturate import Budget, Report
 from tensorgrad_eg.errors import MissingSizeError, OperandError, OptionError, UnknownEdgeError
@@ -190,6 +191,8 @@ def optimize(
     started = time.monotonic()
     derived = derive(expressions, numbers, report, files)
     derived = assumed(derived, expressions, facts, report, files)
+    if effort and not structured:
+        derived = with_modes(derived, expressions, numbers, files)
     started = timed(report, "differentiate", started)
     with shown() as progress:
         parts = pieces(derived) if structured else None

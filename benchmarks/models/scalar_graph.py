@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+#: The classical orders of elimination.
+ORDERS = ("forward", "reverse", "Markowitz")
+
 
 @dataclass
 class Graph:

@@ -20,7 +20,8 @@ from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
 
 #: The rulesets that bring a program to its normal form.
 NORMAL = frozenset({"analysis", "recognise", "normalise", "substitute", "descend"})
-_DERIVE = NORMAL | {"differentiate"}
+#: … and those that work out derivatives.
+DERIVE = NORMAL | {"differentiate"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Derived:
     """The normal form of some expressions: a program, with the labels of each expression's edges.
 
     `facts` is what is declared about variables, as the rule files read it, and `plain` the program before
-    that was used.
+    that was used. `modes` are further programs for the same outputs, differentiated in another order.
     """
 
     dag: Dag
@@ -51,6 +52,7 @@ class Derived:
     stages: list[Stage] = field(default_factory=list)
     facts: str = ""
     plain: Dag | None = None
+    modes: tuple[Dag, ...] = ()
 
     def engine(self, files: tuple[Path, ...] | None, rulesets: frozenset[str], **options: Any) -> Engine:
         """An e-graph that holds the program and the facts."""
@@ -118,7 +120,7 @@ class _Derivation:
             before = self._with_roots(live)
             work = Differentiation(before, self.encoder.labels, self.sizes)
             work.ask(request for request, _ in requests.values())
-            engine = Engine(self.files, _DERIVE, self.report.matches)
+            engine = Engine(self.files, DERIVE, self.report.matches)
             engine.load(before, self.encoder.labels.symbols)
             # Derivatives are asked of terms as they are now, so these must be in normal form: bounds on their
             # edges that are tighter than when they were made may have let a rule in.
@@ -211,14 +213,7 @@ def derive(
     work.run(roots)
     encoder = work.encoder
     outputs = [encoder.done[root] for root in roots]
-    dag = Dag()
-    moved: dict[int, int] = {}
-    for at in encoder.dag.reachable([out.node for out in outputs]):
-        node = encoder.dag.nodes[at]
-        moved[at] = dag.put(
-            node.op, node.payload, *(moved[c] for c in node.children), free=encoder.dag.free[at]
-        )
-    dag.roots = {f"out{n}": moved[out.node] for n, out in enumerate(outputs)}
+    dag = encoder.dag.part({f"out{n}": out.node for n, out in enumerate(outputs)})
     return Derived(dag, outputs, dict(encoder.labels.symbols), work.stages)
 
 

@@ -7,13 +7,18 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tensorgrad_eg.egraph.dominators import Flow, batch_edges, dense_volume
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.egraph.text import axes, edges, quote
+
+#: A fact, and the nodes of the program that it mentions.
+Fact = tuple[str, tuple[int, ...]]
+#: How many facts are stated at a time.
+_CHUNK = 40
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,8 @@ class Differentiation:
     dag: Dag
     labels: Labels
     sizes: Mapping[str, int]
-    facts: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     terms: list[tuple[str, str, tuple[int, ...]]] = field(default_factory=list)
     _names: int = 0
     _cuts: dict[tuple[int, tuple[str, ...]], _Direction] = field(default_factory=dict)
@@ -95,17 +101,14 @@ class Differentiation:
     def ask(self, requests: Iterable[Request]) -> None:
         """States everything that the requests need."""
         for request in requests:
-            leaves = [
-                at
-                for at in self.dag.reachable([request.of])
-                if self.dag.nodes[at].op == "variable" and _name(self.dag, at) == request.variable
-            ]
+            self.requests.append(request)
+            reads = leaves(self.dag, request.of, request.variable)
             if request.direction:
-                self._directional(request, leaves)
+                self._directional(request, reads)
             elif not self.dag.free[request.of]:
-                self._gradient(request, leaves)
+                self._gradient(request, reads)
             else:
-                self._jacobian(request, leaves)
+                self._jacobian(request, reads)
 
     # -- reverse mode
     def _gradient(self, request: Request, leaves: list[int]) -> None:
@@ -175,16 +178,32 @@ class Differentiation:
         self.terms.append((request.name, f"(tangent {quote(name)} t{request.of})", (request.of,)))
 
     def _jacobian(self, request: Request, leaves: list[int]) -> None:
-        name = self._new("jacobian")
-        self._state(f"(set (tips {quote(name)}) {edges(frozenset(request.axes))})")
+        name = self._identity("jacobian", leaves, request.axes)
+        self._tangents(name, request.of, Flow.of(self.dag, leaves))
+        self.terms.append((request.name, f"(tangent {quote(name)} t{request.of})", (request.of,)))
+
+    def _identity(self, kind: str, leaves: list[int], tips: tuple[str, ...]) -> str:
+        """The direction that varies each entry of a variable by itself, wherever it is read."""
+        name = self._new(kind)
+        self._state(f"(set (tips {quote(name)}) {edges(frozenset(tips))})")
         for leaf in leaves:
             payload = self.dag.nodes[leaf].payload
             own = payload[1] if isinstance(payload, tuple) else ()
-            self._state(
-                f"(seed {quote(name)} t{leaf} (deltas {axes(tuple(own))} {axes(request.axes)}))", leaf
-            )
-        self._tangents(name, request.of, Flow.of(self.dag, leaves))
-        self.terms.append((request.name, f"(tangent {quote(name)} t{request.of})", (request.of,)))
+            self._state(f"(seed {quote(name)} t{leaf} (deltas {axes(tuple(own))} {axes(tips)}))", leaf)
+        return name
+
+    def ask_forward(self, requests: Sequence[Request]) -> None:
+        """States what gradients of several scalars need in forward mode: one direction for each variable."""
+        for variable in dict.fromkeys(request.variable for request in requests):
+            mine = [request for request in requests if request.variable == variable]
+            reads = sorted({at for request in mine for at in leaves(self.dag, request.of, variable)})
+            tips = tuple(self.labels.fresh(axis) for axis in mine[0].axes)
+            name = self._identity("forward", reads, tips)
+            flow = Flow.of(self.dag, reads)
+            for request in mine:
+                self._tangents(name, request.of, flow)
+                term = f"(renames {axes(tips)} {axes(request.axes)} (tangent {quote(name)} t{request.of}))"
+                self.terms.append((request.name, term, (request.of,)))
 
     def _at(self, z: int, batch: frozenset[str]) -> _Direction:
         """The direction that varies the entries of node z itself, each batch entry apart."""
@@ -249,18 +268,22 @@ def differentiate(engine: Engine, work: Differentiation) -> None:
 
 def state(engine: Engine, work: Differentiation) -> None:
     """States what is to be differentiated, and binds the names under which the results are found."""
-    for chunk in _chunked(work.facts, 40):
-        engine.facts(" ".join(text for text, _ in chunk), [n for _, nodes in chunk for n in nodes])
+    tell(engine, work.facts)
     for name, text, nodes in work.terms:
         engine.bind(name, text, nodes)
     engine.symbols.update(work.labels.symbols)
 
 
-def _chunked(
-    facts: list[tuple[str, tuple[int, ...]]], size: int
-) -> Iterator[list[tuple[str, tuple[int, ...]]]]:
-    for start in range(0, len(facts), size):
-        yield facts[start : start + size]
+def tell(engine: Engine, facts: Sequence[Fact]) -> None:
+    """States facts, some at a time: a command of its own for each would take longer than it does."""
+    for start in range(0, len(facts), _CHUNK):
+        chunk = facts[start : start + _CHUNK]
+        engine.facts(" ".join(text for text, _ in chunk), [n for _, nodes in chunk for n in nodes])
+
+
+def leaves(dag: Dag, of: int, variable: str) -> list[int]:
+    """The places where a node reads a variable."""
+    return [at for at in dag.reachable([of]) if dag.nodes[at].op == "variable" and _name(dag, at) == variable]
 
 
 def _name(dag: Dag, at: int) -> str:

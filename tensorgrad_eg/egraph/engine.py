@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ class Engine:
         """Runs egglog text."""
         return list(self.egraph.run_program(*self.egraph.parse_program(text)))
 
-    def load(self, dag: Dag, symbols: dict[str, str | int] | None = None) -> None:
+    def load(self, dag: Dag, symbols: Mapping[str, str | int] | None = None) -> None:
         """Puts a program in; its node i becomes `(node i)`.
 
         Terms are built by rules with many actions: a command of its own for each costs a millisecond.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -109,6 +109,35 @@ class Dag:
                 seen.add(at)
                 stack.extend(self.nodes[at].children)
         return sorted(seen)
+
+    def part(self, roots: Mapping[str, int]) -> Dag:
+        """The program of these roots alone.
+
+        Example:
+            >>> dag = Dag()
+            >>> one, two = (dag.put("number", Fraction(n)) for n in (1, 2))
+            >>> dag.part({"e": two}).nodes
+            [ENode(op='number', payload=Fraction(2, 1), children=())]
+        """
+        found = Dag()
+        moved = found.include(self, roots.values())
+        found.roots = {name: moved[at] for name, at in roots.items()}
+        return found
+
+    def include(self, other: Dag, roots: Iterable[int]) -> dict[int, int]:
+        """Takes over what these nodes of another program read, and them; the new number of each node.
+
+        Example:
+            >>> dag, other = Dag(), Dag()
+            >>> dag.include(other, [other.put("number", Fraction(1))])
+            {0: 0}
+        """
+        moved: dict[int, int] = {}
+        for at in other.reachable(roots):
+            node = other.nodes[at]
+            kids = (moved[c] for c in node.children)
+            moved[at] = self.put(node.op, node.payload, *kids, free=other.free[at])
+        return moved
 
 
 def free_edges(node: ENode, children: list[frozenset[str]]) -> frozenset[str]:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from tensorgrad_eg.plan.plan import Plan
 
 
+#: The rule that makes programs equal that were differentiated in different orders.
+_ORDER = "order of accumulation"
+
+
 @dataclass(frozen=True)
 class Program:
     """A program of the descent: the rules that led to it, its results as terms, and its cost."""
@@ -32,11 +36,21 @@ class Program:
 
 
 def programs(problem: Problem, plan: Plan, bench: Bench, writer: Writer) -> Iterator[Program]:
-    """The normal form, what single rules make of it, and the plan itself where these do not lead to it."""
+    """The normal form, what single rules make of it, and the plan itself where these do not lead to it.
+
+    If derivatives accumulated in another order are the cheaper start, that is the first step.
+    """
     start, symbols = problem.searched.dag, problem.derived.symbols
     now = Program((), _results(writer, start), cost_of(bench, start, symbols, plan.sizes))
     yield now
     goal = problem.found_flops(plan)
+    mode = problem.searched.mode
+    other = cost_of(bench, mode.program, symbols, plan.sizes) if mode else now.cost
+    if mode and goal <= other < now.cost:
+        start = mode.program
+        rules = tuple(rule for rule in bench.rules if rule.name == _ORDER)
+        now = Program(rules, _results(writer, start), other)
+        yield now
     for move in descend(bench, start, symbols, plan.sizes, goal, problem.report.matches):
         writer.world.learn(move.symbols)
         now = Program(move.rules, _results(writer, move.program), move.cost)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tensorgrad_eg.egraph.derive import NORMAL, Derived
+from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.exact import Certificate, solve_exactly
+from tensorgrad_eg.extract.modes import Mode, normal
 from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor, Solution
 
 _SEARCH = frozenset(
     {
+        "accumulate",
         "analysis",
         "recognise",
         "normalise",
@@ -43,7 +45,8 @@ _EFFORT = 200_000
 class Searched:
     """A saturated e-graph and the program it started from: enough to price it for other sizes.
 
-    Where facts were used, `plain` is the program without them.
+    Where facts were used, `plain` is the program without them. `mode` is another program it started from,
+    if there is one.
     """
 
     dag: Dag
@@ -51,13 +54,27 @@ class Searched:
     final: Snapshot
     _aliases: dict[int, dict[int, Alias]] = field(default_factory=dict)
     plain: Snapshot | None = None
+    mode: Mode | None = None
 
     def alias(self, snapshot: Snapshot) -> dict[int, Alias]:
-        """The aliases of one of the two, found once."""
+        """The aliases of one of them, found once."""
         key = id(snapshot)
         if key not in self._aliases:
             self._aliases[key] = aliases(snapshot)
         return self._aliases[key]
+
+    @property
+    def starts(self) -> list[Snapshot]:
+        """The programs that the search started from: without facts, with them, and the other one."""
+        other = self.mode.start if self.mode else None
+        return [start for start in (self.plain, self.start, other) if start is not None]
+
+    def programs(self) -> list[tuple[Dag, Sequence[int]]]:
+        """The same with the nodes of each, children first, numbered as they were loaded."""
+        found: list[tuple[Dag, Sequence[int]]] = [(self.dag, range(len(self.dag.nodes)))]
+        if self.mode:
+            found.append((self.mode.dag, self.mode.dag.reachable(self.mode.roots.values())))
+        return found
 
 
 @dataclass
@@ -79,23 +96,20 @@ def search(
     progress: Callable[[int, int], None] = lambda round_, nodes: None,
 ) -> Searched:
     """Saturates an e-graph that starts as the normal-form program."""
+    roots = list(derived.dag.roots)
     engine = derived.engine(files, _SEARCH, matches=report.matches)
     engine.normalise()
-    roots = list(derived.dag.roots)
     start = engine.snapshot(roots)
+    mode = Mode.best(derived, start, sizes, files)
+    if mode:
+        engine = replace(derived, dag=mode.dag).engine(files, _SEARCH, matches=report.matches)
+        engine.normalise()
+        mode.join(engine)
     saturate(engine, sizes, budget, report, progress)
     final = engine.snapshot(roots)
     report.nodes, report.classes = final.size, len(final.nodes)
-    return Searched(derived.dag, start, final, plain=_plain(derived, files))
-
-
-def _plain(derived: Derived, files: tuple[Path, ...] | None) -> Snapshot | None:
-    """The program without the facts, if there are any."""
-    if derived.plain is None:
-        return None
-    engine = replace(derived, dag=derived.plain, facts="").engine(files, NORMAL)
-    engine.normalise()
-    return engine.snapshot(list(derived.plain.roots))
+    plain = None if derived.plain is None else normal(replace(derived, dag=derived.plain, facts=""), files)
+    return Searched(derived.dag, start, final, plain=plain, mode=mode)
 
 
 def extract(
@@ -119,7 +133,8 @@ def extract(
         return begun  # the search has lost a root: what it started from is still there
     priced = reprice(price(searched.final, sizes, alias))
     extractor = Extractor(priced, [priced.root(r) for r in roots], seed)
-    starts = [extractor.seeded(_known(priced, searched.dag)), extractor.tree_choice()]
+    starts = [extractor.seeded(_known(priced, *program)) for program in searched.programs()]
+    starts.append(extractor.tree_choice())
     found = min((extractor.polish(s) for s in starts), key=lambda s: s.cost)
     effort = _EFFORT // (1 + len(priced.ways) * len(extractor.roots))
     with suppress(KeyboardInterrupt):  # what is found so far is a complete program
@@ -137,24 +152,24 @@ def started(searched: Searched, roots: Sequence[str], sizes: Mapping[str, int]) 
 
     Facts may make it dearer by a step or two; then it is the one without them, whose cost is given anyway.
     """
-    cost, found = 0, []
-    for snapshot in (searched.start, searched.plain):
-        if snapshot is not None:
-            priced = price(snapshot, sizes, searched.alias(snapshot))
-            solution = Extractor(priced, [priced.root(r) for r in roots]).tree_choice()
-            cost = sum(int(priced.prices[way]) for way in solution.choice.values())
-            found.append((priced, solution))
+    found = []
+    for snapshot in searched.starts:
+        priced = price(snapshot, sizes, searched.alias(snapshot))
+        found.append((priced, Extractor(priced, [priced.root(r) for r in roots]).tree_choice()))
+    first, solution = found[0]
+    cost = sum(int(first.prices[way]) for way in solution.choice.values())
     return Extracted(*min(found, key=lambda one: one[1].cost), cost)
 
 
-def _known(priced: Priced, dag: Dag) -> dict[int, int]:
-    """The ways of the program the search started from, children first."""
+def _known(priced: Priced, dag: Dag, nodes: Iterable[int]) -> dict[int, int]:
+    """The ways of a program that the search started from, children first."""
     loaded = priced.snapshot.loaded
     ways: dict[tuple[int, tuple[int, ...]], int] = {}
     for n, way in enumerate(priced.ways):
         ways.setdefault((priced.alias[way.at].group, tuple(sorted(way.children))), n)
     known: dict[int, int] = {}
-    for at, node in enumerate(dag.nodes):
+    for at in nodes:
+        node = dag.nodes[at]
         if (
             at not in loaded
             or loaded[at] not in priced.alias

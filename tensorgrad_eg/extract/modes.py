@@ -1,0 +1,79 @@
+"""Programs that were differentiated in different orders: the best of them joins the first in the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tensorgrad_eg.egraph.derive import NORMAL, Derived
+from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.extract.priced import price
+from tensorgrad_eg.extract.search import Extractor
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A program for all outputs, as part of one that begins with the program of reverse mode.
+
+    `start` is its normal form, `cost` what it costs; `roots` are its outputs in `dag`.
+    """
+
+    program: Dag
+    start: Snapshot
+    cost: float
+    dag: Dag
+    roots: Mapping[str, int]
+
+    @classmethod
+    def best(
+        cls, derived: Derived, start: Snapshot, sizes: Mapping[str, int], files: tuple[Path, ...] | None
+    ) -> Mode | None:
+        """The cheapest of the programs that were differentiated in another order, if it beats the first.
+
+        Example:
+            >>> Mode.best(Derived(Dag(), [], {}), Snapshot({}, {}, {}), {}, None) is None
+            True
+        """
+        if not derived.modes:
+            return None
+        found = [cls._of(derived, program, sizes, files) for program in derived.modes]
+        best = min(found, key=lambda mode: mode.cost)
+        return best if best.cost < _cost(start, sizes) else None
+
+    @classmethod
+    def _of(
+        cls, derived: Derived, program: Dag, sizes: Mapping[str, int], files: tuple[Path, ...] | None
+    ) -> Mode:
+        start = normal(replace(derived, dag=program), files)
+        dag = derived.dag.part(derived.dag.roots)
+        moved = dag.include(program, program.roots.values())
+        roots = {name: moved[at] for name, at in program.roots.items()}
+        return cls(program, start, _cost(start, sizes), dag, roots)
+
+    def join(self, engine: Engine) -> None:
+        """Says that its outputs are those of reverse mode."""
+        for name, at in self.roots.items():
+            first = self.dag.roots[name]
+            engine.facts(f"(accumulates t{first} t{at})", (first, at))
+        engine.run("accumulate")
+        engine.normalise()
+
+
+def normal(derived: Derived, files: tuple[Path, ...] | None) -> Snapshot:
+    """The normal form of a program, in an e-graph of its own.
+
+    Example:
+        >>> normal(Derived(Dag(), [], {}), None).size
+        0
+    """
+    engine = derived.engine(files, NORMAL)
+    engine.normalise()
+    return engine.snapshot(list(derived.dag.roots))
+
+
+def _cost(start: Snapshot, sizes: Mapping[str, int]) -> float:
+    priced = price(start, sizes)
+    return Extractor(priced, [priced.root(r) for r in start.roots]).tree_choice().cost
