@@ -192,7 +192,7 @@ def optimize(
     derived = derive(expressions, numbers, report, files)
     derived = assumed(derived, expressions, facts, report, files)
     if effort and not structured:
-        derived = with_modes(derived, expressions, numbers, files)
+        derived = with_modes(derived, expressions, numbers, report, files)
     started = timed(report, "differentiate", started)
     with shown() as progress:
         parts = pieces(derived) if structured else None

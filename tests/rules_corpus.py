@@ -108,6 +108,7 @@ EDGES: dict[str, Tensor | list[Tensor]] = {
     "renames in Jacobians": [
         *((f * f.rename(i=name)).grad(x) for f in FIBRES for name in "kj" if name not in f.edges),
         F.sum(F.tanh(X) * F.sin(X.rename(b="c")) * F.cos(X.rename(i="j"))).grad(X),
+        F.sum(X * X.rename(b="c") * F.sin(x)).grad(X),
         tg.jvp(F.tanh(logits) * F.tanh(logits).rename(i="k"), x, y),
         ((A @ xj) * x).grad(x),
         ((A @ xj) * x + F.tanh(B @ xj)).grad(x),
@@ -139,4 +140,12 @@ DERIVATIVES: dict[str, Tensor | list[Tensor]] = {
         F.frobenius2(F.softmax(X @ A @ X.rename(b="c", i="j"), "c") @ X.rename(b="c")), A
     ),
 }
-CORPUS = ALGEBRA | FUNCTIONS | EDGES | DERIVATIVES
+u, v = Variable("u"), Variable("v")
+stem = F.exp(F.sin(u * v) - v)
+waist = F.tanh(stem * stem + 3 * u)
+SCALARS: dict[str, Tensor | list[Tensor]] = {
+    "elimination": [
+        e.grad(by) for e in (waist, F.cos(waist) * waist, F.exp(waist) + v, F.sin(waist)) for by in (u, v)
+    ],
+}
+CORPUS = ALGEBRA | FUNCTIONS | EDGES | DERIVATIVES | SCALARS

@@ -18,6 +18,7 @@ from tensorgrad_eg.egraph.differentiate import Differentiation, Labels, state, t
 from tensorgrad_eg.egraph.elimination import orders
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.saturate import Report
 from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children
@@ -27,6 +28,7 @@ def with_modes(
     derived: Derived,
     expressions: Sequence[Tensor],
     sizes: Mapping[str, int],
+    report: Report | None = None,
     files: tuple[Path, ...] | None = None,
 ) -> Derived:
     """The same with programs whose last derivatives were worked out in other orders, where that may pay.
@@ -43,7 +45,7 @@ def with_modes(
     stage = next((stage for stage in reversed(derived.stages) if stage.work), None)
     if stage is None or stage.work is None or any(request.direction for request in stage.work.requests):
         return derived
-    offer = _Offer(derived, expressions, stage, stage.work, sizes, files)
+    offer = _Offer(derived, expressions, stage, stage.work, sizes, report or Report(), files)
     programs = offer.eliminated() or offer.forward()
     return replace(derived, modes=tuple(programs), symbols=offer.labels.symbols) if programs else derived
 
@@ -55,6 +57,7 @@ class _Offer:
     stage: Stage
     work: Differentiation
     sizes: Mapping[str, int]
+    report: Report
     files: tuple[Path, ...] | None
 
     def __post_init__(self) -> None:
@@ -98,7 +101,7 @@ class _Offer:
         return self._programs(engine, [{request.name: request.name for request in requests}])
 
     def _engine(self) -> Engine:
-        engine = Engine(self.files, DERIVE)
+        engine = Engine(self.files, DERIVE, self.report.matches)
         engine.load(self.stage.before, self.derived.symbols)
         return engine
 
