@@ -215,6 +215,34 @@ def networks(draw: st.DrawFn) -> Program:
     return builder.program(waiting[0])
 
 
+@st.composite
+def sums_with_diagonals(draw: st.DrawFn) -> Program:
+    """A sum of products and of tensors on diagonals, in any order and with any factors; read by a product."""
+    builder = Builder(**dict.fromkeys("iI", draw(st.integers(1, 3))), a=2, b=3)
+    axes = draw(st.sampled_from(["iI", "iIa", "iIab"]))
+    terms = []
+    for n in range(draw(st.integers(1, 3))):
+        own = draw(st.permutations(axes))
+        cut = draw(st.integers(0, len(own)))
+        product = builder.mul(builder.variable(f"L{n}", own[:cut]), builder.variable(f"R{n}", own[cut:]))
+        terms.append(product if draw(st.booleans()) else builder.scale(2, product))
+    delta = builder.delta("iI")
+    for n in range(draw(st.integers(1, 3))):
+        part = builder.scale(3, delta) if draw(st.integers(0, 3)) == 0 else delta
+        own = [draw(st.sampled_from(["", "i", "I"])), *axes[2 : draw(st.integers(2, 4))]]
+        vector = builder.variable(f"d{n}", draw(st.permutations("".join(own))))
+        pair = draw(st.permutations([part, vector]))
+        terms.append(part if draw(st.integers(0, 4)) == 0 else builder.mul(*pair))
+    terms = draw(st.permutations(terms))
+    factors = [draw(st.sampled_from([1, 1, -1, 2, Fraction(-1, 3)])) for _ in terms]
+    total = builder.add(*terms, factors=factors)
+    if draw(st.booleans()):
+        weight = builder.variable("w", draw(st.sampled_from(["i", "I"])))
+        return builder.program(builder.mul(total, weight, builder.edges[weight]))
+    others = draw(st.lists(st.sampled_from(terms), max_size=1))
+    return builder.program((total, draw(st.permutations(builder.edges[total]))), *others)
+
+
 def _random_output(draw: st.DrawFn, builder: Builder, name: str) -> tuple[str, list[str]]:
     missing = [label for label in "ijk" if label not in builder.edges[name]]
     extra = missing[: draw(st.integers(0, 1))]

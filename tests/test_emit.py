@@ -121,6 +121,40 @@ def test_a_delta_puts_a_tensor_on_a_diagonal() -> None:
     ]
 
 
+def test_a_term_on_a_diagonal_is_added_there() -> None:
+    """A B + 2 δ[i,j] d[i] adds to the diagonal of the product in place, where arrays can change."""
+    b = Builder(i=64, j=64, k=5)
+    A, B, d = b.variable("A", "ik"), b.variable("B", "kj"), b.variable("d", "i")
+    program = b.program(b.add(b.mul(A, B, "k"), b.mul(b.delta("ij"), d), factors=[1, 2]))
+    torch = ["s3 = A @ B", "s3.diagonal().add_(d, alpha=2)", "return s3"]
+    numpy = ["s3 = A @ B", 'np.einsum("jj->j", s3)[...] += 2 * d', "return s3"]
+    assert body(emit(program, "torch")) == torch
+    assert body(emit(program, "numpy")) == numpy
+    assert body(emit(program, "jax")) == ["return A @ B + 2 * (jnp.eye(64, dtype=A.dtype) * d[:, None])"]
+
+
+def test_what_others_read_is_not_written_to() -> None:
+    """A term that is a result of its own, a function's value or an argument keeps what it holds."""
+    b = Builder(i=64, j=64)
+    A, d = b.variable("A", "ij"), b.variable("d", "i")
+    diagonal, tanh = b.mul(b.delta("ij"), d), b.apply("tanh", A)
+    double = b.scale(2, A)
+    for terms in ((A, diagonal), (tanh, diagonal), (double, diagonal)):
+        source = emit(b.program(b.add(*terms), double), "torch", "list")
+        assert "torch.diag_embed(d)" in source
+        assert "add_" not in source
+        del b.steps[-1]
+
+
+def test_an_identity_that_is_not_needed_is_not_made() -> None:
+    """A delta that a long line only puts a tensor on has no name."""
+    b = Builder(i=200, j=200, a=5, b=5, k=50)
+    V = b.variable("V_with_a_long_name", "ka")
+    square = b.scale(2, b.mul(V, (V, "kb"), "k"))
+    source = emit(b.program((b.mul(b.delta("ij"), square), "iajb")), "torch")
+    assert "torch.eye" not in source
+
+
 def test_division_is_written_as_division() -> None:
     """A product with a power −1 that is read once is a quotient."""
     b = Builder(i=5)

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given
-from programs import arrays_for, interpret, networks, programs, single_products
+from programs import arrays_for, interpret, networks, programs, single_products, sums_with_diagonals
 
-from tensorgrad_eg.emit import contraction, emit
+from tensorgrad_eg.emit import contraction, diagonals, emit
 from tensorgrad_eg.plan import products
 from tensorgrad_eg.plan.plan import Plan
 from tensorgrad_eg.plan.program import Program
@@ -71,3 +72,24 @@ def test_every_form_of_a_product_is_right(form: str, program: Program) -> None:
     with patch.dict(products.START, {form: -(10**9)}), patch.object(contraction, "LARGE", 0):
         compare(program, "torch")
         compare(program, "numpy")
+
+
+@pytest.mark.parametrize("backend", ["torch", "numpy", "opt_einsum"])
+@given(program=sums_with_diagonals() | programs())
+def test_what_is_added_on_diagonals_is_right(backend: str, program: Program) -> None:
+    """Terms that stand on a diagonal may be added in place, to sums of any size, whoever else reads them."""
+    with patch.object(diagonals, "SMALL", 0):
+        compare(program, backend)
+    with patch.object(diagonals, "SMALL", 0), patch.object(contraction, "LARGE", 0):
+        compare(program, backend)
+
+
+@given(program=sums_with_diagonals())
+def test_no_line_is_written_in_vain(program: Program) -> None:
+    """Whatever has a name in the source is read after that."""
+    with patch.object(diagonals, "SMALL", 0):
+        lines = emit(program, "torch", "list").split('"""')[2].splitlines()
+    for number, line in enumerate(lines):
+        if assigned := re.match(r" +(\w+) = ", line):
+            code = [later.split("  #")[0] for later in lines[number + 1 :] if later.strip()[:1] != "#"]
+            assert any(re.search(rf"\b{assigned[1]}\b", later) for later in code)

@@ -64,3 +64,13 @@ def test_factors_stand_as_in_the_matrix_product() -> None:
     W, X = b.variable("W", "xy"), b.variable("X", "bx")
     plan = Plan(b.program((b.mul(W, X, "x"), "by")), "tensor", 1)
     assert "XW[b,y] = Σ_x X[b,x] W[x,y]" in str(plan)
+
+
+def test_of_two_factors_the_smaller_is_transposed() -> None:
+    """Where either order of a product is permuted anyway, the smaller factor is the one transposed."""
+    b = Builder(b=64, p=32, q=32, k=10, l=10)
+    large, small = b.variable("Z", "bpq"), b.variable("T", "bkl")
+    for pair in ((large, small), (small, large)):
+        source = Plan(b.program((b.mul(*pair, "b"), "pkql")), "tensor", 1).code("torch")
+        assert "T.flatten(1).T @ Z.flatten(1)" in source
+        b.steps.clear()

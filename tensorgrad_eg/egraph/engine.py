@@ -208,7 +208,10 @@ class Engine:
 def _order(node: ENode) -> tuple[int, tuple[int, ...], str]:
     payload = node.payload
     text = ",".join(sorted(payload)) if isinstance(payload, frozenset) else str(payload)
-    return OPERATIONS.index(node.op), node.children, text
+    return _RANK[node.op], node.children, text
+
+
+_RANK = {op: n for n, op in enumerate(OPERATIONS)}
 
 
 def _set(names: frozenset[str]) -> str:

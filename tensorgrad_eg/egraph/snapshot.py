@@ -49,17 +49,30 @@ def tightened(nodes: dict[int, list[ENode]], free: dict[int, frozenset[str]]) ->
         frozenset()
     """
     bounds = dict(free)
-    again = True
-    while again:
-        again = False
-        for at in sorted(nodes):
+    readers = _readers(nodes)
+    queue = sorted(nodes)
+    while queue:
+        again: set[int] = set()
+        for at in queue:
+            before = bound = bounds.get(at)
             for node in nodes[at]:
-                if all(c in bounds for c in node.children):
-                    bound = free_edges(node, [bounds[c] for c in node.children])
-                    bound &= bounds.get(at, bound)
-                    if bounds.get(at) != bound:
-                        bounds[at], again = bound, True
+                if all([c in bounds for c in node.children]):
+                    own = free_edges(node, [bounds[c] for c in node.children])
+                    bound = own if bound is None else bound & own
+            if bound is not None and bound != before:
+                bounds[at] = bound
+                again.update(readers.get(at, ()))
+        queue = sorted(again)
     return {at: bounds.get(at, frozenset()) for at in nodes}
+
+
+def _readers(nodes: dict[int, list[ENode]]) -> dict[int, list[int]]:
+    """For every class, the classes with a node that reads it."""
+    readers: dict[int, list[int]] = {}
+    for at, own in nodes.items():
+        for child in {c for node in own for c in node.children}:
+            readers.setdefault(child, []).append(at)
+    return readers
 
 
 def dag_of(snapshot: Snapshot, choice: dict[int, ENode], roots: dict[str, int]) -> Dag:
@@ -101,22 +114,15 @@ def smallest(snapshot: Snapshot) -> dict[int, ENode]:
     """
     weight: dict[int, int] = {}
     choice: dict[int, ENode] = {}
-    waiting = dict(snapshot.nodes)
-    readers: dict[int, set[int]] = {}
-    for at, nodes in waiting.items():
-        for node in nodes:
-            for child in node.children:
-                readers.setdefault(child, set()).add(at)
-    queue = sorted(waiting)
+    readers = _readers(snapshot.nodes)
+    queue = sorted(snapshot.nodes)
     while queue:
         again: set[int] = set()
         for at in queue:
             for node in snapshot.nodes[at]:
-                if any(c not in weight for c in node.children):
-                    continue
-                total = 1 + sum(weight[c] for c in node.children)
-                if at not in weight or total < weight[at]:
-                    weight[at], choice[at] = total, node
-                    again |= readers.get(at, set())
+                below = [weight.get(c, 0) for c in node.children]
+                if 0 not in below and (at not in weight or 1 + sum(below) < weight[at]):
+                    weight[at], choice[at] = 1 + sum(below), node
+                    again.update(readers.get(at, ()))
         queue = sorted(again)
     return choice

@@ -92,6 +92,7 @@ class Reader:
         """Reads from this e-graph."""
         self.egraph = egraph
         self._seen: dict[tuple[str, Value], object] = {}
+        self._sets: dict[Value, frozenset[str]] = {}
 
     def _once(self, kind: str, value: Value, read: Callable[[Value], T]) -> T:
         key = (kind, value)
@@ -109,9 +110,11 @@ class Reader:
 
     def set(self, value: Value) -> frozenset[str]:
         """A set of edges."""
-        return self._once(
-            "edges", value, lambda v: frozenset(self.string(x) for x in self.egraph.value_to_set(v))
-        )
+        found = self._sets.get(value)
+        if found is None:  # read for most rows of an e-graph, so without the detour of `_once`
+            found = frozenset(self.string(x) for x in self.egraph.value_to_set(value))
+            self._sets[value] = found
+        return found
 
     def rational(self, value: Value) -> Fraction:
         """An exact rational."""

@@ -25,6 +25,7 @@ class Jax(Library):
     # Places are NumPy's: they are known when the function is compiled.
     imports = ("import jax", "import jax.numpy as jnp", "import numpy as np")
     einsum_options = ()
+    diagonals = False
 
     def rsqrt(self, code: Code) -> Code:
         """One over the square root."""

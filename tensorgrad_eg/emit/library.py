@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-from tensorgrad_eg.emit.code import POWER, UNARY, Code, call, literal, quotient
+from tensorgrad_eg.emit.code import POWER, UNARY, Code, call, literal, quotient, scaled
 from tensorgrad_eg.emit.code import product as multiply
+from tensorgrad_eg.emit.identifiers import letters
 from tensorgrad_eg.plan.products import Edges
 
 SOFTMAX = """def softmax(z, axis):
@@ -52,6 +53,8 @@ class Library:
     options: tuple[str, ...] = ("dtype",)
     embeds = False
     in_place = False
+    #: Whether terms on diagonals are added there: not where arrays do not change.
+    diagonals = True
     einsum_options: tuple[str, ...] = ("optimize=True",)
 
     def __init__(self, like: str | None = None) -> None:
@@ -94,6 +97,18 @@ class Library:
     def diagonal(self, code: Code, first: int, second: int) -> Code:
         """The diagonal of two axes, which becomes the last axis."""
         return Code(f"{code.atom}.diagonal(0, {first}, {second})")
+
+    def add_on_diagonal(
+        self, name: str, edges: Edges, pair: tuple[str, str], code: Code, number: Fraction
+    ) -> str:
+        """The statement that adds a multiple to a diagonal, whose axes are the other edges, then the pair."""
+        labels = (*(edge for edge in edges if edge not in pair), pair[1])
+        names = letters(labels)
+        names[pair[0]] = names[pair[1]]
+        before, after = ("".join(names[edge] for edge in part) for part in (edges, labels))
+        sign = "-" if number < 0 else "+"
+        view = call(f"{self.module}.einsum", f'"{before}->{after}"', name)
+        return f"{view.text}[...] {sign}= {scaled(code, abs(number)).text}"
 
     def row_times(self, vector: Code, matrix: Code, rank: int) -> Code:
         """A batch of vectors, with `rank` axes, each times its matrix."""

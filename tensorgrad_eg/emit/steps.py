@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from tensorgrad_eg.emit.code import Code, added, call, literal, parsed, quotient, scaled
@@ -148,6 +149,8 @@ def _add(library: Library, step: Step, values: Sequence[Value], sizes: Mapping[s
 
 
 def _gathered(library: Library, terms: Sequence[tuple[Fraction, Value]], edges: Edges) -> Value:
+    if len(terms) == 1:
+        return replace(terms[0][1], fresh=True)
     text = terms[0][1].code.atom
     for factor, value in terms[1:]:
         verb = "sub_" if factor < 0 else "add_"

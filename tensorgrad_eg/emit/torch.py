@@ -64,6 +64,15 @@ class Torch(Library):
             return Code(f"{code.atom}.unsqueeze({places.index(True)})")
         return super().insert(code, new)
 
+    def add_on_diagonal(
+        self, name: str, edges: Edges, pair: tuple[str, str], code: Code, number: Fraction
+    ) -> str:
+        """The statement that adds a multiple to a diagonal."""
+        first, second = sorted(edges.index(edge) for edge in pair)
+        places = f"dim1={first}, dim2={second}" if (first, second) != (0, 1) else ""
+        alpha = f", alpha={literal(abs(number)).text}" if abs(number) != 1 else ""
+        return f"{name}.diagonal({places}).{'sub_' if number < 0 else 'add_'}({code.text}{alpha})"
+
     def row_times(self, vector: Code, matrix: Code, rank: int) -> Code:
         """A batch of vectors, each times its matrix."""
         return Code(f"({vector.atom}.unsqueeze({rank - 1}) @ {matrix.at(UNARY)}).squeeze({rank - 1})")

@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tensorgrad_eg.emit.code import LINE, Code, bracketed, scaled
-from tensorgrad_eg.emit.diagonals import embed
+from tensorgrad_eg.emit.diagonals import Accumulation, accumulations, added_on_diagonal, embed
 from tensorgrad_eg.emit.identifiers import identifiers, plain
 from tensorgrad_eg.emit.library import Library
 from tensorgrad_eg.emit.results import arranged, gathered, header
 from tensorgrad_eg.emit.steps import build, reads
 from tensorgrad_eg.emit.tensors import Value, permuted
 from tensorgrad_eg.plan.cost import elements
+from tensorgrad_eg.plan.diagonals import Diagonal
 from tensorgrad_eg.plan.folding import fold
 from tensorgrad_eg.plan.liveness import peak_elements
 from tensorgrad_eg.plan.notation import Formula, formula, indexed
@@ -71,6 +72,13 @@ class Writer:
         self.names = identifiers([*(given.name for given in self.inputs), *self.steps])
         library.like = self.names[self.inputs[0].name] if self.inputs else None
         self.library = library
+        self.accumulations = accumulations(self.program, self.readers) if library.diagonals else {}
+        self.deferred = {
+            operand.tensor
+            for found in self.accumulations.values()
+            for operand, _ in found.diagonals
+            if self.steps[operand.tensor].kind == "contract"
+        }
         self.lines: list[Line] = []
         self.inlined: dict[str, Value] = {}
         self.named: dict[str, Value] = {
@@ -83,6 +91,7 @@ class Writer:
             self.take(step)
         results = self.results()
         last = Line("", f"return {results}", self.returned())
+        self.lines = used(self.lines, results)
         body = [line.text() for line in (*self.deleting(results), last)]
         parameters = [self.names[given.name] for given in self.inputs]
         if not parameters:
@@ -107,6 +116,8 @@ class Writer:
 
     def take(self, step: Step) -> None:
         """Write a step, or keep its expression for its only reader."""
+        if step.name in self.deferred or (step.name in self.accumulations and self.accumulated(step)):
+            return
         value, comment = self.built(step)
         length = len(value.code.text)
         short = self.readers[step.name] == 1 and length <= INLINE and step.name not in self.crowd
@@ -119,6 +130,48 @@ class Writer:
             self.inlined[step.name] = value
         else:
             self.assign(step.name, value, comment)
+
+    def accumulated(self, step: Step) -> bool:
+        """Write a sum whose terms on diagonals are added there, in place; False where that cannot be."""
+        found = self.accumulations[step.name]
+        if not self.writable(found):
+            for operand, _ in found.diagonals:
+                if operand.tensor in self.deferred:
+                    self.deferred.remove(operand.tensor)
+                    self.take(self.steps[operand.tensor])
+            return False
+        self.start(step, found.rest)
+        for operand, diagonal in found.diagonals:
+            self.add_on_diagonal(step, operand, diagonal)
+        return True
+
+    def writable(self, found: Accumulation) -> bool:
+        """Whether what the other terms sum to is memory of its own."""
+        if len(found.rest) > 1:
+            return True
+        value = self.read(found.rest[0])
+        return value.fresh and not value.alias and value.constant is None
+
+    def start(self, step: Step, rest: tuple[Operand, ...]) -> None:
+        """Give a name to the sum of the terms that are on no diagonal."""
+        if len(rest) == 1 and rest[0].tensor in self.named and rest[0].edges == step.edges:
+            # The name it has already will do.
+            self.names[step.name] = self.names[rest[0].tensor]
+            self.named[step.name] = replace(self.named[rest[0].tensor], edges=step.edges)
+            return
+        self.steps[step.name] = replace(step, operands=rest)
+        self.assign(step.name, *self.built(self.steps[step.name]))
+
+    def add_on_diagonal(self, step: Step, operand: Operand, diagonal: Diagonal) -> None:
+        """Write the line that adds to a diagonal of a sum that has a name."""
+        self.steps[step.name] = replace(step, operands=(operand,))
+        while True:
+            value = self.read(diagonal.tensor) if diagonal.tensor else None
+            code = added_on_diagonal(self.library, self.names[step.name], step.edges, diagonal, value)
+            if len(code) <= LINE - 4 or not diagonal.tensor or not self.splittable(diagonal.tensor.tensor):
+                break
+            self.assign_inlined(diagonal.tensor.tensor)
+        self.lines.append(Line("", code, self.comment(step.name, step.edges).replace("] = ", "] += ", 1)))
 
     def built(self, step: Step) -> tuple[Value, str]:
         """The value of a step; operands that make its line too long, or are read twice, get their own."""
@@ -192,7 +245,7 @@ class Writer:
 
     def formula(self, name: str, edges: tuple[str, ...], taken: frozenset[str], top: bool = False) -> Formula:
         """A tensor under these labels: a name, or what it is made of where its expression is inlined."""
-        if not top and name not in self.inlined:
+        if not top and name not in self.inlined and name not in self.deferred:
             return Formula(indexed(self.names[name], edges))
         step = self.steps[name]
         labels = dict(zip(step.edges, edges, strict=True))
@@ -269,6 +322,21 @@ def _docstring(lines: Sequence[str]) -> list[str]:
 def _readers(program: Program) -> Counter[str]:
     operands = [operand for step in program.steps for operand in step.operands]
     return Counter(operand.tensor for operand in (*operands, *(out.operand for out in program.outputs)))
+
+
+def used(lines: Sequence[Line], results: str) -> list[Line]:
+    """The lines less those whose names nobody reads.
+
+    >>> [line.name for line in used([Line("a", "1"), Line("b", "2"), Line("", "a.add_(1)")], "a")]
+    ['a', '']
+    """
+    words = set(re.findall(r"\w+", results))
+    kept: list[Line] = []
+    for line in reversed(lines):
+        if not line.name or line.name in words:
+            kept.append(line)
+            words.update(re.findall(r"\w+", line.code))
+    return kept[::-1]
 
 
 def unused(label: str, taken: frozenset[str]) -> str:

@@ -43,6 +43,7 @@ def aliases(snapshot: Snapshot) -> dict[int, Alias]:
     """
     values = fingerprints(snapshot)
     found: dict[int, Alias] = {}
+    marks = _Marks(snapshot, values)
     known: dict[tuple[object, ...], list[int]] = {}
     for at in sorted(values):
         own = sorted(snapshot.free[at])
@@ -51,7 +52,7 @@ def aliases(snapshot: Snapshot) -> dict[int, Alias]:
             _digest(np.sort(values[at], axis=None)),
         )
         for other in known.setdefault(key, []):
-            names = _matching(snapshot, values, other, at)
+            names = _matching(snapshot, values, marks, other, at)
             if names is not None:
                 found[at] = Alias(other, names)
                 break
@@ -72,12 +73,14 @@ def fingerprints(snapshot: Snapshot) -> dict[int, Field]:
     return _Fingerprints(snapshot, smallest(snapshot)).values
 
 
-def _matching(snapshot: Snapshot, values: dict[int, Field], one: int, two: int) -> tuple[str, ...] | None:
+def _matching(
+    snapshot: Snapshot, values: dict[int, Field], marks: _Marks, one: int, two: int
+) -> tuple[str, ...] | None:
     """The names that class two gives to the axes of class one, if the two are one tensor."""
     first, second = sorted(snapshot.free[one]), sorted(snapshot.free[two])
     if first == second and np.array_equal(values[one], values[two]):
         return tuple(first)
-    left, right = _axis_marks(snapshot, values[one], first), _axis_marks(snapshot, values[two], second)
+    left, right = marks.of(one), marks.of(two)
     options = [[n for n, mark in enumerate(right) if mark == wanted] for wanted in left]
     if not all(options):
         return None
@@ -90,14 +93,26 @@ def _matching(snapshot: Snapshot, values: dict[int, Field], one: int, two: int) 
     return None
 
 
-def _axis_marks(snapshot: Snapshot, value: Field, names: list[str]) -> list[tuple[object, ...]]:
-    marks: list[tuple[object, ...]] = []
-    for n, name in enumerate(names):
-        others = tuple(axis for axis in range(1, value.ndim) if axis != n + 1)
-        marks.append(
-            (str(snapshot.symbols.get(name, name)), tuple((value % P).sum(axis=others).ravel().tolist()))
-        )
-    return marks
+class _Marks:
+    """What tells the axes of a class apart whatever they are called: size, and sums over all others."""
+
+    def __init__(self, snapshot: Snapshot, values: dict[int, Field]) -> None:
+        self.snapshot, self.values = snapshot, values
+        self.known: dict[int, list[tuple[object, ...]]] = {}
+
+    def of(self, at: int) -> list[tuple[object, ...]]:
+        """A mark for each axis, found once."""
+        if at not in self.known:
+            self.known[at] = self._marks(self.values[at], sorted(self.snapshot.free[at]))
+        return self.known[at]
+
+    def _marks(self, value: Field, names: list[str]) -> list[tuple[object, ...]]:
+        marks: list[tuple[object, ...]] = []
+        for n, name in enumerate(names):
+            others = tuple(axis for axis in range(1, value.ndim) if axis != n + 1)
+            size = str(self.snapshot.symbols.get(name, name))
+            marks.append((size, tuple((value % P).sum(axis=others).ravel().tolist())))
+        return marks
 
 
 def _symmetries(snapshot: Snapshot) -> dict[str, list[tuple[int, ...]]]:

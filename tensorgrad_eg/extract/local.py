@@ -19,8 +19,7 @@ class Local:
 
     def route(self, group: int) -> dict[int, int] | None:
         """The ways to choose, the group's own first; None if there is none."""
-        inside = self._reachable(group)
-        dist = self._settle(inside)
+        dist = self._settle(self._reachable(group))
         if group not in dist:
             return None
         choice: dict[int, int] = {}
@@ -28,44 +27,50 @@ class Local:
         while stack:
             at = stack.pop()
             if at not in choice and at not in self.paid:
-                choice[at] = min(self._span(at), key=lambda way: (self._reach(way, dist), way))
+                low, high = self.priced.span(at)
+                choice[at] = min(range(low, high), key=lambda way: (self._reach(way, dist), way))
                 stack.extend(self.priced.ways[choice[at]].children)
         return choice
 
-    def _span(self, group: int) -> range:
-        return range(*self.priced.span(group)) if group in self.priced._spans else range(0)
-
     def _reachable(self, group: int) -> list[int]:
         """Groups below, down to paid ones; the nearest first."""
-        order, seen = [group], {group}
+        order, seen = [group], {group} | self.paid | self.barred
+        below = self.priced.below
         for at in order:
-            for way in self._span(at):
-                for child in self.priced.ways[way].children:
-                    if child not in seen and child not in self.paid and child not in self.barred:
-                        seen.add(child)
-                        order.append(child)
+            for child in below.get(at, ()):
+                if child not in seen:
+                    seen.add(child)
+                    order.append(child)
             if len(order) > _REACH:
                 break
         return order
 
     def _settle(self, inside: list[int]) -> dict[int, float]:
-        dist: dict[int, float] = {}
-        changed = True
-        while changed:
+        """The distances of what can be reached: sweeps from far to near, each over what may have changed."""
+        dist = dict.fromkeys(self.paid, 0.0)
+        options, above = self.priced.options, self.priced.above
+        stale = set(inside)
+        while True:
             changed = False
             for at in reversed(inside):
-                best = min((self._reach(way, dist) for way in self._span(at)), default=math.inf)
-                if best < dist.get(at, math.inf) * (1 - 1e-12) - 1e-9 if at in dist else best < math.inf:
+                if at not in stale:
+                    continue
+                stale.discard(at)
+                best = math.inf
+                for total, children in options.get(at, ()):
+                    for child in children:
+                        total += dist.get(child, math.inf)
+                    if total < best:
+                        best = total
+                if best < dist[at] * (1 - 1e-12) - 1e-9 if at in dist else best < math.inf:
                     dist[at] = best
                     changed = True
-        return dist
+                    stale.update(above.get(at, ()))
+            if not changed:
+                return dist
 
     def _reach(self, way: int, dist: dict[int, float]) -> float:
         total = self.priced.prices[way]
         for child in self.priced.ways[way].children:
-            if child in self.paid:
-                continue
-            if child in self.barred or child not in dist:
-                return math.inf
-            total += dist[child]
+            total += dist.get(child, math.inf)
         return total

@@ -49,6 +49,8 @@ class Priced:
     start: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     owner: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     constant: frozenset[int] = frozenset()
+    #: Prices of nodes by what they do and the edges they read and have: many nodes have the same.
+    known: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     @property
     def groups(self) -> int:
@@ -68,6 +70,32 @@ class Priced:
     def prices(self) -> list[float]:
         """The prices as plain numbers."""
         found: list[float] = self.price.tolist()
+        return found
+
+    @cached_property
+    def options(self) -> dict[int, list[tuple[float, tuple[int, ...]]]]:
+        """The price of each way of a group, and what it reads."""
+        prices, ways = self.prices, self.ways
+        return {
+            g: [(prices[w], ways[w].children) for w in range(low, high)]
+            for g, (low, high) in self._spans.items()
+        }
+
+    @cached_property
+    def below(self) -> dict[int, list[int]]:
+        """What the ways of a group read, each once, in order."""
+        return {
+            g: list(dict.fromkeys(c for _, children in own for c in children))
+            for g, own in self.options.items()
+        }
+
+    @cached_property
+    def above(self) -> dict[int, list[int]]:
+        """The groups that may read a group."""
+        found: dict[int, list[int]] = {}
+        for g, children in self.below.items():
+            for child in children:
+                found.setdefault(child, []).append(g)
         return found
 
     def root(self, name: str) -> int:
@@ -182,4 +210,9 @@ def node_price(priced: Priced, at: int, node: ENode) -> float:
     snapshot = priced.snapshot
     over: Any = node.payload if isinstance(node.payload, frozenset) else frozenset()
     reads = [snapshot.free[c] for c in node.children]
-    return float(flops(node.op, reads, snapshot.free[at], over, priced.sizes, (1,) * len(reads)))
+    key = (node.op, snapshot.free[at], over, *reads)
+    found = priced.known.get(key)
+    if found is None:
+        found = float(flops(node.op, reads, snapshot.free[at], over, priced.sizes, (1,) * len(reads)))
+        priced.known[key] = found
+    return found

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from tensorgrad_eg.plan import products
 from tensorgrad_eg.plan.cost import elements
+from tensorgrad_eg.plan.diagonals import on_diagonal
 from tensorgrad_eg.plan.products import Edges
 from tensorgrad_eg.plan.program import Operand, Output, Program, Step
 
@@ -50,6 +51,11 @@ class _Chooser:
         self.sizes = program.sizes
         self.orders = {step.name: tuple(range(len(step.edges))) for step in program.steps}
         self.kinds = {step.name: step.kind for step in program.steps}
+        steps = {step.name: step for step in program.steps}
+        # Whatever order they have, terms on diagonals are views of what is there.
+        self.diagonal = {
+            name for name, step in steps.items() if on_diagonal(steps, Operand(name, step.edges))
+        }
         self.readers: dict[str, list[Step | Output]] = {step.name: [] for step in program.steps}
         everyone: list[Step | Output] = [*program.steps, *program.outputs]
         for reader in everyone:
@@ -135,6 +141,12 @@ class _Chooser:
             if any(self.kinds.get(operand.tensor) in ("constant", "delta") for operand in reader.operands):
                 return 0
             return self.recipe(reader).price
+        if reader.kind == "add":
+            operands = [
+                labels
+                for labels, operand in zip(operands, reader.operands, strict=True)
+                if operand.tensor not in self.diagonal
+            ]
         copied = sum(products.misorder(operand, edges, self.sizes) for operand in operands)
         return copied + self.scattered(reader, operands[0]) if reader.kind in ("pack", "unpack") else copied
 
