@@ -13,12 +13,11 @@ from tensorgrad_eg.egraph.text import quote
 #: Dearer detours are tried only after a search that used less than this part of its e-nodes.
 _ROOM = 8
 #: Sums are split, and renames pushed down, only while less than this part of the e-nodes is used.
-_SPLITTING = 4
+_SPLITTING = 2
 #: How many products deep a multiple is taken in the last step.
 _SINKS = 2
-#: It is taken into factors that are so many times as large as the product, since others may share the
-#: multiple of the factor; in large e-graphs only into smaller ones.
-_SINKING = (32.0, 0.99)
+#: … as long as the e-graph has less than so many times the e-nodes of the search.
+_SINKING = 2
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def saturate(
             progress(report.rounds, report.nodes)
         if changed:
             break
-    _sink(engine, large=report.nodes - base >= budget.nodes)
+    _sink(engine, _SINKING * budget.nodes)
 
 
 def _round(engine: Engine, widely: bool) -> bool:
@@ -133,10 +132,11 @@ def _round(engine: Engine, widely: bool) -> bool:
     return changed
 
 
-def _sink(engine: Engine, large: bool) -> None:
-    """The last step: takes multiples where the tensor is smallest."""
-    engine.command(f"(set (sinking) {_SINKING[large]})")
-    for _ in range(_SINKS):
+def _sink(engine: Engine, nodes: int) -> None:
+    """The last step: takes multiples where the tensor is smallest, once more if there is room."""
+    for number in range(_SINKS):
+        if number and engine.count() > nodes:
+            break
         _judged(engine)
         engine.run("sink")
     engine.run("analysis", saturate=True)

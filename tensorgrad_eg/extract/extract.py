@@ -34,9 +34,9 @@ _SEARCH = frozenset(
     }
 )
 #: Rip-up steps: enough for the e-graphs of whole networks, few enough for small ones.
-_STEPS = 120
+_STEPS = 240
 #: Bounds rip-up steps on large e-graphs: ways times outputs times steps.
-_EFFORT = 200_000
+_EFFORT = 1_000_000
 
 
 @dataclass
