@@ -13,7 +13,11 @@ from tensorgrad_eg.egraph.text import quote
 #: Dearer detours are tried only after a search that used less than this part of its e-nodes.
 _ROOM = 8
 #: Sums are split, and renames pushed down, only while less than this part of the e-nodes is used.
-_SPLITTING = 4
+_SPLITTING = 2
+#: How many products deep a multiple is taken in the last step.
+_SINKS = 2
+#: … as long as the e-graph has less than so many times the e-nodes of the search.
+_SINKING = 2
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,10 @@ class Budget:
 
     Example:
         >>> Budget().rounds
-        9
+        20
     """
 
-    rounds: int = 9
+    rounds: int = 20
     nodes: int = 4_000
     matches: int = 100_000
     seconds: float = 10.0
@@ -114,24 +118,37 @@ def saturate(
             progress(report.rounds, report.nodes)
         if changed:
             break
-    engine.run("sink")
-    engine.run("analysis", saturate=True)
-    engine.run("sink")
-    engine.run("analysis", saturate=True)
+    _sink(engine, _SINKING * budget.nodes)
 
 
 def _round(engine: Engine, widely: bool) -> bool:
     """One round: what could be done is listed and judged, then done."""
-    engine.run("analysis", saturate=True)
-    engine.run("prospect", saturate=True)
-    changed = widely and engine.run("distribute")  # lists what meets what …
-    engine.run("volumes", saturate=True)
-    engine.run("judge")
+    changed = _judged(engine, widely)
     changed |= engine.run("search") | engine.run("hoist")
     if widely:
         changed |= engine.run("distribute")  # … and splits where that was judged to pay
         changed |= engine.run("descend")  # one level deeper
     engine.normalise()
+    return changed
+
+
+def _sink(engine: Engine, nodes: int) -> None:
+    """The last step: takes multiples where the tensor is smallest, once more if there is room."""
+    for number in range(_SINKS):
+        if number and engine.count() > nodes:
+            break
+        _judged(engine)
+        engine.run("sink")
+    engine.run("analysis", saturate=True)
+
+
+def _judged(engine: Engine, widely: bool = False) -> bool:
+    """Lists what could be done, and judges it; whether distribution added anything."""
+    engine.run("analysis", saturate=True)
+    engine.run("prospect", saturate=True)
+    changed = widely and engine.run("distribute")  # lists what meets what …
+    engine.run("volumes", saturate=True)
+    engine.run("judge")
     return changed
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice, permutations, product
 from typing import Any
 
@@ -245,7 +246,7 @@ class _Fingerprints:
         total = mix(value, "exp").sum(axis=drop, keepdims=True, dtype=np.uint64) % P
         if node.op == "softmax":
             full = np.broadcast_to(
-                mix(value, "exp") * mix(total, "over") % P, (LANES, *[self.size] * len(union))
+                mix(value, "exp") * power(total, Fraction(-1)) % P, (LANES, *[self.size] * len(union))
             )
             return np.ascontiguousarray(full)
         return mix(total, "log").reshape(LANES, *[self.size] * len(names))

@@ -36,9 +36,11 @@ _SEARCH = frozenset(
     }
 )
 #: Rip-up steps: enough for the e-graphs of whole networks, few enough for small ones.
-_STEPS = 120
+_STEPS = 240
+#: A start is improved if it costs at most so many times the best: it may lead to what all outputs share.
+_CLOSE = 1.1
 #: Bounds rip-up steps on large e-graphs: ways times outputs times steps.
-_EFFORT = 200_000
+_EFFORT = 1_000_000
 
 
 @dataclass
@@ -135,10 +137,14 @@ def extract(
     extractor = Extractor(priced, [priced.root(r) for r in roots], seed)
     starts = [extractor.seeded(_known(priced, *program)) for program in searched.programs()]
     starts.append(extractor.tree_choice())
-    found = min((extractor.polish(s) for s in starts), key=lambda s: s.cost)
-    effort = _EFFORT // (1 + len(priced.ways) * len(extractor.roots))
+    starts = sorted((extractor.polish(s) for s in starts), key=lambda s: s.cost)
+    found = starts[0]
+    close = [s for s in starts if s.cost <= _CLOSE * found.cost]
+    effort = min(steps, _EFFORT // (1 + len(priced.ways) * len(extractor.roots) * len(close)))
     with suppress(KeyboardInterrupt):  # what is found so far is a complete program
-        found = extractor.polish(extractor.improve(found, min(steps, effort), progress))
+        for start in close:
+            better = extractor.polish(extractor.improve(start, effort, progress))
+            found = min(found, better, key=lambda s: s.cost)
     certificate = None
     if exact is not None:
         found, certificate = solve_exactly(extractor, found, exact)

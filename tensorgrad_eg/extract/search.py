@@ -21,6 +21,8 @@ from tensorgrad_eg.extract.priced import Priced
 Dist = NDArray[np.float64]
 #: Worse programs are accepted with probability exp(-Δ / (this · cost)), to leave local minima.
 _TEMPERATURE = 3e-3
+#: How many of the moves are detours.
+_DETOURS = 0.5
 
 
 @dataclass
@@ -43,9 +45,10 @@ class Extractor:
         self._far[priced.groups] = 0.0
         self._base = self.distances(())
 
-    def distances(self, paid: Iterable[int], start: Dist | None = None) -> Dist:
-        """Shortest hyperpath to every group, with the paid groups free."""
+    def distances(self, paid: Iterable[int], start: Dist | None = None, price: Dist | None = None) -> Dist:
+        """Shortest hyperpath to every group, with the paid groups free, at these prices of the ways."""
         priced = self.priced
+        price = priced.price if price is None else price
         dist = (self._far if start is None else start).copy()
         free = list(paid)
         if free:
@@ -53,23 +56,24 @@ class Extractor:
         if not len(priced.start):
             return dist
         while True:
-            reach = priced.price + dist[priced.child].sum(axis=1)
+            reach = price + dist[priced.child].sum(axis=1)
             best = np.minimum.reduceat(reach, priced.start)
             better = best < dist[priced.owner] * (1 - 1e-12) - 1e-9
             if not better.any():
                 return dist
             dist[priced.owner[better]] = best[better]
 
-    def route(self, root: int, choice: dict[int, int], dist: Dist) -> None:
+    def route(self, root: int, choice: dict[int, int], dist: Dist, price: Dist | None = None) -> None:
         """Adds the shortest way to a root to the choice; what is chosen already stays."""
         priced = self.priced
+        price = priced.price if price is None else price
         stack = [root]
         while stack:
             at = stack.pop()
             if at in choice:
                 continue
             low, high = priced.span(at)
-            reach = priced.price[low:high] + dist[priced.child[low:high]].sum(axis=1)
+            reach = price[low:high] + dist[priced.child[low:high]].sum(axis=1)
             choice[at] = low + int(np.argmin(reach))
             stack.extend(c for c in priced.ways[choice[at]].children if c not in choice)
 
@@ -119,6 +123,22 @@ class Extractor:
         """Takes some groups out with everything that used them, and completes again."""
         gone = self._above(solution.choice, drop)
         return self.complete({at: way for at, way in solution.choice.items() if at not in gone})
+
+    def detour(self, solution: Solution, drop: Iterable[int]) -> Solution:
+        """The same, but these groups may not take the ways they had: what is a little dearer for one of
+        them may be shared by others later.
+        """
+        drop = list(drop)
+        gone = self._above(solution.choice, drop)
+        choice = {at: way for at, way in solution.choice.items() if at not in gone}
+        price = self.priced.price.copy()
+        price[[solution.choice[at] for at in drop]] = math.inf
+        for root in [r for r in self.roots if r not in choice]:
+            dist = self.distances(choice, price=price)
+            if math.isinf(dist[root]):
+                return solution
+            self.route(root, choice, dist, price)
+        return self.trimmed(choice)
 
     def _above(self, choice: Mapping[int, int], groups: Iterable[int]) -> set[int]:
         """These groups and all that depend on them."""
@@ -187,7 +207,8 @@ class Extractor:
                 break
             dear = sorted(current.choice, key=lambda g: (-self.priced.price[current.choice[g]], g))
             pool = dear[: max(4, len(dear) // 4)] if self.random.random() < 0.5 else dear
-            found = self.rip_up(current, self.random.sample(pool, self.random.randint(1, min(5, len(pool)))))
+            move = self.detour if self.random.random() < _DETOURS else self.rip_up
+            found = move(current, self.random.sample(pool, self.random.randint(1, min(5, len(pool)))))
             gain = current.cost - found.cost
             if gain >= 0 or self.random.random() < math.exp(gain / (_TEMPERATURE * max(current.cost, 1.0))):
                 current = found

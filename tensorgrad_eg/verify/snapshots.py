@@ -145,7 +145,8 @@ def _unbounded(values: ClassValues, at: int, node: ENode, found: Labelled) -> Mi
         if edge not in values.snapshot.free[at]:
             first = np.broadcast_to(np.take(found.array, [0], axis), found.array.shape)
             gap = np.nan_to_num(np.abs(found.array - first))
-            if gap.max() > _RELATIVE * np.nan_to_num(np.abs(found.array)).max():
+            size = np.nan_to_num(np.abs(found.array)).max()
+            if gap.max() > _RELATIVE * size + _ABSOLUTE * max(1.0, _magnitude(values, node)):
                 return _mismatch(values, at, node, found.edges, (first, found.array), gap)
     return None
 
