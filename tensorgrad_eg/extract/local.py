@@ -19,16 +19,15 @@ class Local:
 
     def route(self, group: int) -> dict[int, int] | None:
         """The ways to choose, the group's own first; None if there is none."""
-        dist = self._settle(self._reachable(group))
-        if group not in dist:
+        ways = self._settle(self._reachable(group))
+        if group not in ways:
             return None
         choice: dict[int, int] = {}
         stack = [group]
         while stack:
             at = stack.pop()
             if at not in choice and at not in self.paid:
-                low, high = self.priced.span(at)
-                choice[at] = min(range(low, high), key=lambda way: (self._reach(way, dist), way))
+                choice[at] = ways[at]
                 stack.extend(self.priced.ways[choice[at]].children)
         return choice
 
@@ -45,9 +44,10 @@ class Local:
                 break
         return order
 
-    def _settle(self, inside: list[int]) -> dict[int, float]:
-        """The distances of what can be reached: sweeps from far to near, each over what may have changed."""
+    def _settle(self, inside: list[int]) -> dict[int, int]:
+        """The way on which each group came closest: sweeps from far to near over what may have changed."""
         dist = dict.fromkeys(self.paid, 0.0)
+        ways: dict[int, int] = {}
         options, above = self.priced.options, self.priced.above
         stale = set(inside)
         while True:
@@ -56,21 +56,15 @@ class Local:
                 if at not in stale:
                     continue
                 stale.discard(at)
-                best = math.inf
-                for total, children in options.get(at, ()):
+                best, last = math.inf, 0
+                for number, (total, children) in enumerate(options.get(at, ())):
                     for child in children:
                         total += dist.get(child, math.inf)
                     if total < best:
-                        best = total
+                        best, last = total, number
                 if best < dist[at] * (1 - 1e-12) - 1e-9 if at in dist else best < math.inf:
-                    dist[at] = best
+                    dist[at], ways[at] = best, self.priced.span(at)[0] + last
                     changed = True
                     stale.update(above.get(at, ()))
             if not changed:
-                return dist
-
-    def _reach(self, way: int, dist: dict[int, float]) -> float:
-        total = self.priced.prices[way]
-        for child in self.priced.ways[way].children:
-            total += dist.get(child, math.inf)
-        return total
+                return ways

@@ -26,6 +26,18 @@ _DETOURS = 0.5
 
 
 @dataclass
+class Routes:
+    """The length of the shortest hyperpath found to every group, and the way on which it ends.
+
+    Ways are those by which a group came closer last. To follow these has an end, also where lengths are so
+    great that the price of a step is lost in them: what is read by every second layer counts twice a layer.
+    """
+
+    dist: Dist
+    way: NDArray[np.intp]
+
+
+@dataclass
 class Solution:
     """A choice of one way for every group that the outputs need."""
 
@@ -41,53 +53,54 @@ class Extractor:
         self.priced = priced
         self.roots = list(dict.fromkeys(roots))
         self.random = random.Random(seed)
-        self._far = np.full(priced.groups + 1, math.inf)
-        self._far[priced.groups] = 0.0
-        self._base = self.distances(())
+        dist = np.full(priced.groups + 1, math.inf)
+        dist[priced.groups] = 0.0
+        self._far = Routes(dist, np.full(priced.groups + 1, -1))
+        counts = np.diff([*priced.start.tolist(), len(priced.ways)])
+        self._place = np.repeat(np.arange(len(counts)), counts)
+        self._base = self.routes(())
 
-    def distances(self, paid: Iterable[int], start: Dist | None = None, price: Dist | None = None) -> Dist:
-        """Shortest hyperpath to every group, with the paid groups free, at these prices of the ways."""
+    def routes(self, paid: Iterable[int], start: Routes | None = None, price: Dist | None = None) -> Routes:
+        """Shortest hyperpaths to every group, with the paid groups free, at these prices of the ways."""
         priced = self.priced
         price = priced.price if price is None else price
-        dist = (self._far if start is None else start).copy()
+        start = self._far if start is None else start
+        dist, way = start.dist.copy(), start.way.copy()
         free = list(paid)
         if free:
             dist[free] = 0.0
-        if not len(priced.start):
-            return dist
-        while True:
+        while len(priced.start):
             reach = price + dist[priced.child].sum(axis=1)
             best = np.minimum.reduceat(reach, priced.start)
             better = best < dist[priced.owner] * (1 - 1e-12) - 1e-9
             if not better.any():
-                return dist
+                break
             dist[priced.owner[better]] = best[better]
+            last = np.flatnonzero(better[self._place] & (reach == best[self._place]))[::-1]
+            way[priced.owner[self._place[last]]] = last  # of equal ways the first
+        return Routes(dist, way)
 
-    def route(self, root: int, choice: dict[int, int], dist: Dist, price: Dist | None = None) -> None:
+    def route(self, root: int, choice: dict[int, int], routes: Routes) -> None:
         """Adds the shortest way to a root to the choice; what is chosen already stays."""
-        priced = self.priced
-        price = priced.price if price is None else price
         stack = [root]
         while stack:
             at = stack.pop()
-            if at in choice:
-                continue
-            low, high = priced.span(at)
-            reach = price[low:high] + dist[priced.child[low:high]].sum(axis=1)
-            choice[at] = low + int(np.argmin(reach))
-            stack.extend(c for c in priced.ways[choice[at]].children if c not in choice)
+            if at not in choice:
+                choice[at] = int(routes.way[at])
+                stack.extend(c for c in self.priced.ways[choice[at]].children if c not in choice)
 
     def complete(self, choice: dict[int, int]) -> Solution:
         """Routes every root that is missing, the nearest first, and drops what nothing needs."""
         choice = dict(choice)
         missing = [r for r in self.roots if r not in choice]
-        dist = self.distances(choice, self._base) if missing else self._base
+        routes = self.routes(choice, self._base) if missing else self._base
         while missing:
+            dist = routes.dist
             root = min(missing, key=lambda r: (dist[r], r))
-            self.route(root, choice, dist)
+            self.route(root, choice, routes)
             missing = [r for r in missing if r not in choice]
             if missing:
-                dist = self.distances(choice, dist)
+                routes = self.routes(choice, routes)
         return self.trimmed(choice)
 
     def trimmed(self, choice: dict[int, int]) -> Solution:
@@ -134,10 +147,10 @@ class Extractor:
         price = self.priced.price.copy()
         price[[solution.choice[at] for at in drop]] = math.inf
         for root in [r for r in self.roots if r not in choice]:
-            dist = self.distances(choice, price=price)
-            if math.isinf(dist[root]):
+            routes = self.routes(choice, price=price)
+            if math.isinf(routes.dist[root]):
                 return solution
-            self.route(root, choice, dist, price)
+            self.route(root, choice, routes)
         return self.trimmed(choice)
 
     def _above(self, choice: Mapping[int, int], groups: Iterable[int]) -> set[int]:
