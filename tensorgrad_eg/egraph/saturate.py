@@ -36,7 +36,7 @@ class Budget:
 
     rounds: int = 20
     nodes: int = 4_000
-    matches: int = 100_000
+    matches: int = 60_000
     seconds: float = 10.0
     slacks: tuple[float, ...] = (1.0, 32.0)
 
