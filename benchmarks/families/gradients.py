@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import opt_einsum
 import torch
 
@@ -44,6 +47,30 @@ def linear_chain(sizes: Sizes) -> Problem:
     )
 
 
+@case(
+    "G",
+    "ring",
+    [{"n": 22, "low": 64, "high": 64}, {"n": 22, "low": 8, "high": 96}],
+    smoke={"n": 6, "low": 3, "high": 9},
+    target=5.0,
+)
+def ring(sizes: Sizes) -> Problem:
+    """All gradients of tr(A₀A₁…), with edges of random sizes: 3 (F − root) on the best tree."""
+    random = np.random.default_rng(0)
+    edges = random.integers(sizes["low"], sizes["high"] + 1, sizes["n"]).tolist()
+    trace, matrices = multilinear.ring(edges)
+    shapes = {matrix.name: [edges[n], edges[(n + 1) % len(edges)]] for n, matrix in enumerate(matrices)}
+    data = {name: a / np.sqrt(len(a)) for name, a in standard_normal(shapes).items()}
+    named = {f"e{n}": size for n, size in enumerate(edges)}
+    return Problem(
+        {matrix.name: trace.grad(matrix) for matrix in matrices},
+        data,
+        gradients_of(multilinear.ring_torch, list(data)),
+        rival=gradients_of(multilinear.ring_torch, list(data)),
+        bound=_law([matrix.edges for matrix in matrices], named, [True] * len(matrices)),
+    )
+
+
 def _mps(sizes: Sizes, lower: str) -> Problem:
     sites, D = sizes["n"], sizes["D"]
     ket = multilinear.mps("a", sites)
@@ -63,12 +90,17 @@ def _mps(sizes: Sizes, lower: str) -> Problem:
 def _environments(sizes: Sizes) -> int:
     """The ket's part of 3 (F − root) on the tree that opt_einsum's exact search finds for the overlap."""
     network = mps_overlap(sizes["n"], sizes["p"], sizes["D"])
-    letters = {edge: opt_einsum.get_symbol(n) for n, edge in enumerate(network.sizes)}
-    formula = ",".join("".join(letters[edge] for edge in factor) for factor in network.factors) + "->"
-    shapes = [tuple(network.sizes[edge] for edge in factor) for factor in network.factors]
-    path, _ = opt_einsum.contract_path(formula, *shapes, shapes=True, optimize="dp")
     ket = [n < sizes["n"] for n in range(len(network.factors))]
-    return gradient_cost(network.factors, network.sizes, path, ket)
+    return _law(network.factors, network.sizes, ket)
+
+
+def _law(factors: Sequence[Sequence[str]], sizes: Sizes, wanted: Sequence[bool]) -> int:
+    """3 (F − root), or its part for the wanted factors, on the tree of opt_einsum's exact search."""
+    letters = {edge: opt_einsum.get_symbol(n) for n, edge in enumerate(sizes)}
+    formula = ",".join("".join(letters[edge] for edge in factor) for factor in factors) + "->"
+    shapes = [tuple(sizes[edge] for edge in factor) for factor in factors]
+    path, _ = opt_einsum.contract_path(formula, *shapes, shapes=True, optimize="dp")
+    return gradient_cost(factors, sizes, path, wanted)
 
 
 _STATES = [{"n": 20, "p": 2, "D": 32}, {"n": 20, "p": 4, "D": 32}, {"n": 20, "p": 2, "D": 64}]

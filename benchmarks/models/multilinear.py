@@ -44,6 +44,31 @@ def chain_data(batch: int, width: int, length: int) -> dict[str, Array]:
     return {name: a / np.sqrt(width) if name in weights else a for name, a in data.items()}
 
 
+def ring(sizes: list[int]) -> tuple[Tensor, list[Variable]]:
+    """The trace of a product of matrices, the first edge of each of these sizes, and the matrices.
+
+    >>> ring([2, 3])[1]
+    [Variable('A0', e0=2, e1=3), Variable('A1', e1=3, e0=2)]
+    """
+    count = len(sizes)
+    edges = [f"e{n}" for n in range(count)] + ["e0"]
+    matrices = [
+        Variable(f"A{n}", {edges[n]: sizes[n], edges[n + 1]: sizes[(n + 1) % count]}) for n in range(count)
+    ]
+    product: Tensor = matrices[0]
+    for matrix in matrices[1:]:
+        product = product @ matrix
+    return product, matrices
+
+
+def ring_torch(t: Tensors) -> torch.Tensor:
+    """The same in torch."""
+    product = t["A0"]
+    for n in range(1, len(t)):
+        product = product @ t[f"A{n}"]
+    return torch.trace(product)
+
+
 def core_edges(layer: str, site: int, sites: int) -> tuple[str, ...]:
     """The edges of one core of a matrix product state, bonds named after the layer.
 
