@@ -143,9 +143,18 @@ DERIVATIVES: dict[str, Tensor | list[Tensor]] = {
 u, v = Variable("u"), Variable("v")
 stem = F.exp(F.sin(u * v) - v)
 waist = F.tanh(stem * stem + 3 * u)
+centred = x - F.mean(x)
+MEANS: dict[str, Tensor | list[Tensor]] = {
+    "variance": [F.mean(centred**2), F.mean(centred**2).grad(x), F.sum(centred * y) * F.mean(centred * y)],
+    "layer_norm": [
+        F.frobenius2(F.layer_norm(X, "i") * y).grad(X),
+        (2 * centred) @ y,
+        F.mean(y) * (centred @ y),
+    ],
+}
 SCALARS: dict[str, Tensor | list[Tensor]] = {
     "elimination": [
         e.grad(by) for e in (waist, F.cos(waist) * waist, F.exp(waist) + v, F.sin(waist)) for by in (u, v)
     ],
 }
-CORPUS = ALGEBRA | FUNCTIONS | EDGES | DERIVATIVES | SCALARS
+CORPUS = ALGEBRA | FUNCTIONS | EDGES | DERIVATIVES | MEANS | SCALARS

@@ -199,6 +199,9 @@ def _written_out(form: list[SExpr], directed: frozenset[str]) -> str:
     left, right = _show(form[1]), _show(form[2])
     when = next((form[at + 1] for at, item in enumerate(form[:-1]) if item == ":when"), [])
     facts = " ".join(_show(fact) for fact in when)
+    if isinstance(form[2], str):
+        # The left side stays where it is what it would become: n (1/n a) = a may be all that a class has.
+        facts += f" (!= result {right})"
     return (
         f"(rule ((= result {left}) {facts}) ((union result {right}) (delete {left}))"
         f" :ruleset {ruleset} :name {_option(form, ':name')})"
