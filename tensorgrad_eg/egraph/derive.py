@@ -114,7 +114,9 @@ class _Derivation:
         symbols = dict(self.encoder.labels.symbols)
         for attempt in range(_ATTEMPTS):
             last = attempt + 1 == _ATTEMPTS
-            requests = {e: self.encoder.request(e, f"d{number}") for number, e in enumerate(wanted)}
+            requests: dict[Tensor, tuple[Request, dict[str, str]]] = {}
+            for number, e in enumerate(wanted):
+                requests[e] = self.encoder.request(e, f"d{number}")
             before = self._with_roots(live)
             work = Differentiation(before, self.encoder.labels, self.sizes)
             work.ask(request for request, _ in requests.values())
