@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tensorgrad_eg.egraph.derive import NORMAL, derive
-from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.derive import derive
 from tensorgrad_eg.expr import Contract, Derivative, Rename, Size, Tangent, Tensor, Variable, fresh, variables
-from tensorgrad_eg.extract.alias import aliases
+from tensorgrad_eg.extract.modes import normal
 from tensorgrad_eg.extract.priced import price
 from tensorgrad_eg.extract.search import Extractor
 
@@ -73,11 +72,7 @@ def _entries(shape: Mapping[str, Size], sizes: Mapping[str, int]) -> int:
 
 def _cost(expressions: list[Tensor], sizes: Mapping[str, int], files: tuple[Path, ...] | None) -> int:
     """The flops of the normal form, each tensor computed once, without any search."""
-    derived = derive(expressions, sizes, files=files)
-    engine = Engine(files, NORMAL)
-    engine.load(derived.dag, derived.symbols)
-    engine.normalise()
-    snapshot = engine.snapshot(list(derived.dag.roots))
-    priced = price(snapshot, sizes, aliases(snapshot))
-    solution = Extractor(priced, [priced.root(r) for r in derived.dag.roots]).tree_choice()
+    snapshot = normal(derive(expressions, sizes, files=files), files)
+    priced = price(snapshot, sizes)
+    solution = Extractor(priced, [priced.root(name) for name in snapshot.roots]).tree_choice()
     return sum(int(priced.prices[way]) for way in solution.choice.values())

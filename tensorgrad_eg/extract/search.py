@@ -117,12 +117,9 @@ class Extractor:
     def seeded(self, known: Mapping[int, int]) -> Solution:
         """The program that is known already; what the e-graph has lost of it is routed anew."""
         choice: dict[int, int] = {}
-        lost: set[int] = set()
         for at, way in known.items():  # children come first
             if all(c in choice for c in self.priced.ways[way].children):
                 choice[at] = way
-            else:
-                lost.add(at)
         return self.complete(choice)
 
     def tree_choice(self) -> Solution:
