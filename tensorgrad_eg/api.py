@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from tensorgrad_eg.assume import Fact, checked
+from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.decode import decode
-from tensorgrad_eg.egraph.derive import Derived, derive, tidied
+from tensorgrad_eg.egraph.derive import DERIVE, Derived, derive, for_print, tidied
+from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.modes import with_modes
 from tensorgrad_eg.egraph.rules import rule_files
 from tensorgrad_eg.egraph.saturate import Budget, Report
@@ -22,7 +24,7 @@ from tensorgrad_eg.errors import MissingSizeError, OperandError, OptionError, Un
 from tensorgrad_eg.expr import Number, Tensor, as_tensor, variables
 from tensorgrad_eg.extract.assumed import assumed
 from tensorgrad_eg.extract.baseline import modes
-from tensorgrad_eg.extract.extract import Extracted, Searched, search, timed
+from tensorgrad_eg.extract.extract import SEARCH, Extracted, Searched, search, timed
 from tensorgrad_eg.extract.extract import extract as extract_best
 from tensorgrad_eg.extract.halves import discounted, halved
 from tensorgrad_eg.extract.lower import lower
@@ -117,7 +119,7 @@ class Problem:
     def baseline(self, sizes: Mapping[str, int]) -> Baseline:
         """What automatic differentiation pays: the program the search started from, or the cheapest mode."""
         start = self.extracted(sizes).start_cost
-        cost, costs = modes(self.expressions, sizes, self.files)
+        cost, costs = modes(self.expressions, sizes, Engines(self.files, rulesets=DERIVE))
         return Baseline(cost, costs) if costs else Baseline(start, {"reverse": start})
 
     def resize(self, plan: Plan, sizes: Mapping[str, int]) -> Plan:
@@ -183,21 +185,24 @@ def optimize(
     """
     if extract not in ("greedy", "exact"):
         raise OptionError.of("extract", extract, ("greedy", "exact"))
+    deadline = Deadline.of(seconds)
     expressions, structure = _flat(wanted)
     numbers = _checked_sizes(expressions, sizes or {})
     files = rule_files(rules)
     facts = checked(assume, variables(expressions))
     report = Report()
+    rulesets = DERIVE | SEARCH | ({"facts"} if facts else set())
+    engines = Engines(files, report.matches, deadline, rulesets)
     started = time.monotonic()
-    derived = derive(expressions, numbers, report, files)
-    derived = assumed(derived, expressions, facts, report, files)
+    derived = derive(expressions, numbers, engines)
+    derived = assumed(derived, expressions, facts, engines)
     if effort and not structured:
-        derived = with_modes(derived, expressions, numbers, report, files)
+        derived = with_modes(derived, expressions, numbers, engines)
     started = timed(report, "differentiate", started)
     with shown() as progress:
         parts = pieces(derived) if structured else None
         start = derived if parts is None else replace(derived, dag=parts.dag, plain=None)
-        searched = search(start, numbers, Budget.of(effort, seconds), report, files, progress.round)
+        searched = search(start, numbers, Budget.of(effort, seconds), report, engines, progress.round)
         timed(report, "search", started)
         exact = seconds if extract == "exact" else None
         problem = Problem(
@@ -216,7 +221,8 @@ def simplify(e: Tensor, *, assume: Sequence[Fact] = ()) -> Tensor:
         2 x[k]
     """
     facts = checked(assume, variables([e]))
-    derived = tidied(assumed(derive([e], {}), [e], facts))
+    engines = for_print()
+    derived = tidied(assumed(derive([e], {}, engines), [e], facts, engines), engines)
     return decode(derived, 0, e)
 
 

@@ -398,6 +398,26 @@ class OptionError(TensorgradError, ValueError):
         return cls(f"{option}={value!r} is no option; it can be: {listing(choices)}.{hint}")
 
 
+class TimeLimitError(TensorgradError, TimeoutError):
+    """A phase without which there is no program has not ended within its time.
+
+    >>> issubclass(TimeLimitError, TimeoutError)
+    True
+    """
+
+    @classmethod
+    def of(cls, phase: str, seconds: float, progress: str = "", advice: str = "") -> Self:
+        """Say which phase, how far it came, and what helps.
+
+        >>> print(TimeLimitError.of("differentiation", 2.0, "3 of 5 levels are done"))
+        differentiation did not end in 2 seconds: 3 of 5 levels are done. There is no program without it: \
+give it more time, as in seconds=10.
+        """
+        found = f"{phase} did not end in {seconds:g} seconds" + (f": {progress}" if progress else "")
+        more = f"give it more time, as in seconds={max(10, round(5 * seconds))}"
+        return cls(f"{found}. There is no program without it: {more}{', or ' + advice if advice else ''}.")
+
+
 class AssumptionError(TensorgradError, ValueError):
     """A fact that does not fit the variable it is about, or that no expression can use.
 

@@ -13,6 +13,7 @@ from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
 from tensorgrad_eg.egraph.derive import NORMAL, derive
 from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.extract.extract import search
@@ -141,7 +142,7 @@ def test_sums_over_edges_that_are_there_are_used_and_what_follows_is_true(rule: 
     """The rule is used, and every e-node of the e-graph is what its class is."""
     sizes = {"i": 3, "j": 4}
     report = Report()
-    found = search(derive([FIRED[rule]], sizes, report), sizes, Budget(), report)
+    found = search(derive([FIRED[rule]], sizes), sizes, Budget(), report, Engines(matches=report.matches))
     assert report.matches[rule]
     assert not check_snapshot(found.final)
 

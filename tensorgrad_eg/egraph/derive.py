@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from tensorgrad_eg.egraph.differentiate import Differentiation, Request, differentiate
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.order import ordered
 from tensorgrad_eg.egraph.rules import DIRECTED
-from tensorgrad_eg.egraph.saturate import Report
 from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import RuleError
@@ -54,12 +54,13 @@ class Derived:
     plain: Dag | None = None
     modes: tuple[Dag, ...] = ()
 
-    def engine(self, files: tuple[Path, ...] | None, rulesets: frozenset[str], **options: Any) -> Engine:
+    @contextmanager
+    def engine(self, engines: Engines, rulesets: frozenset[str]) -> Iterator[Engine]:
         """An e-graph that holds the program and the facts."""
-        engine = Engine(files, rulesets | {"facts"} if self.facts else rulesets, **options)
-        engine.load(self.dag, self.symbols)
-        engine.assume(self.facts)
-        return engine
+        with engines.lend(rulesets | {"facts"} if self.facts else rulesets) as engine:
+            engine.load(self.dag, self.symbols)
+            engine.assume(self.facts)
+            yield engine
 
 
 #: How often a program is put into normal form again before its derivatives are asked for.
@@ -74,8 +75,7 @@ _MERGED = (
 @dataclass
 class _Derivation:
     sizes: Mapping[str, int]
-    files: tuple[Path, ...] | None
-    report: Report
+    engines: Engines
     encoder: Encoder = field(default_factory=Encoder)
     stages: list[Stage] = field(default_factory=list)
 
@@ -103,24 +103,33 @@ class _Derivation:
 
     def _normalise(self, live: set[Tensor], descend: bool = False) -> None:
         before = self._with_roots(live)
-        engine = Engine(self.files, NORMAL, self.report.matches)
-        engine.load(before, self.encoder.labels.symbols)
-        engine.normalise(descend=descend)
-        self._adopt(engine, before, live, {}, "normalise", None)
+        with self.engines.lend(NORMAL) as engine:
+            engine.load(before, self.encoder.labels.symbols)
+            engine.normalise(descend=descend)
+            self._adopt(engine, before, live, {}, "normalise", None)
 
     def _differentiate(self, wanted: Iterable[Derivative | Tangent], live: set[Tensor]) -> None:
         wanted = list(wanted)
         live = {e for e in live if e in self.encoder.done}
         symbols = dict(self.encoder.labels.symbols)
         for attempt in range(_ATTEMPTS):
-            last = attempt + 1 == _ATTEMPTS
-            requests: dict[Tensor, tuple[Request, dict[str, str]]] = {}
-            for number, e in enumerate(wanted):
-                requests[e] = self.encoder.request(e, f"d{number}")
-            before = self._with_roots(live)
-            work = Differentiation(before, self.encoder.labels, self.sizes)
-            work.ask(request for request, _ in requests.values())
-            engine = Engine(self.files, DERIVE, self.report.matches)
+            settled = self._attempt(wanted, live, last=attempt + 1 == _ATTEMPTS)
+            if settled is None:
+                return
+            # Cotangents belong to tensors: two that turned out to be one have shared theirs, which is wrong.
+            self.encoder.labels.symbols = dict(symbols)
+            self._normalise(live, descend=settled)
+        raise RuleError(_MERGED)
+
+    def _attempt(self, wanted: Sequence[Derivative | Tangent], live: set[Tensor], last: bool) -> bool | None:
+        """Differentiates and goes on with the result; else whether the program was in normal form before."""
+        requests: dict[Tensor, tuple[Request, dict[str, str]]] = {}
+        for number, e in enumerate(wanted):
+            requests[e] = self.encoder.request(e, f"d{number}")
+        before = self._with_roots(live)
+        work = Differentiation(before, self.encoder.labels, self.sizes)
+        work.ask(request for request, _ in requests.values())
+        with self.engines.lend(DERIVE) as engine:
             engine.load(before, self.encoder.labels.symbols)
             # Derivatives are asked of terms as they are now, so these must be in normal form: bounds on their
             # edges that are tighter than when they were made may have let a rule in.
@@ -128,14 +137,10 @@ class _Derivation:
             settled = not engine.changes or last
             if settled:
                 differentiate(engine, work)
-            if settled and not (work.reverse and engine.merged()):
-                break
-            if last:
-                raise RuleError(_MERGED)
-            # Cotangents belong to tensors: two that turned out to be one have shared theirs, which is wrong.
-            self.encoder.labels.symbols = dict(symbols)
-            self._normalise(live, descend=settled)
-        self._adopt(engine, before, live, requests, "differentiate", work)
+            if not settled or (work.reverse and engine.merged()):
+                return settled
+            self._adopt(engine, before, live, requests, "differentiate", work)
+        return None
 
     def _order(self, live: set[Tensor]) -> None:
         """Puts long products into a good order."""
@@ -197,8 +202,7 @@ def _stuck(engine: Engine, request: Request) -> RuleError:
 def derive(
     roots: Sequence[Tensor],
     sizes: Mapping[str, int],
-    report: Report | None = None,
-    files: tuple[Path, ...] | None = None,
+    engines: Engines | None = None,
 ) -> Derived:
     """The normal form of the expressions, derivatives worked out; its roots are out0, out1, …
 
@@ -209,7 +213,7 @@ def derive(
         >>> derived.dag.nodes[derived.dag.roots["out0"]].op
         'scale'
     """
-    work = _Derivation(sizes, files, report or Report())
+    work = _Derivation(sizes, engines or Engines())
     work.run(roots)
     encoder = work.encoder
     outputs = [encoder.done[root] for root in roots]
@@ -217,7 +221,17 @@ def derive(
     return Derived(dag, outputs, dict(encoder.labels.symbols), work.stages)
 
 
-def tidied(derived: Derived, files: tuple[Path, ...] | None = None) -> Derived:
+def for_print(files: tuple[Path, ...] | None = None) -> Engines:
+    """Engines in which multiples are moved outward, and leave no term behind where they were.
+
+    Example:
+        >>> "hoist" in for_print().directed
+        True
+    """
+    return Engines(files, rulesets=DERIVE | {"hoist"}, directed=DIRECTED | {"hoist"})
+
+
+def tidied(derived: Derived, engines: Engines | None = None) -> Derived:
     """The same for print: multiples stand in front.
 
     Example:
@@ -227,9 +241,9 @@ def tidied(derived: Derived, files: tuple[Path, ...] | None = None) -> Derived:
         >>> derived.dag.nodes[derived.dag.roots["out0"]].op
         'scale'
     """
-    engine = derived.engine(files, NORMAL | {"hoist"}, directed=DIRECTED | {"hoist"})
-    engine.normalise("hoist", descend=True)
-    snapshot = engine.snapshot(list(derived.dag.roots))
+    with derived.engine(engines or for_print(), NORMAL | {"hoist"}) as engine:
+        engine.normalise("hoist", descend=True)
+        snapshot = engine.snapshot(list(derived.dag.roots))
     return replace(
         derived, dag=dag_of(snapshot, smallest(snapshot), snapshot.roots), symbols=snapshot.symbols
     )

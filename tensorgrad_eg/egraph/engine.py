@@ -8,12 +8,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.rules import DIRECTED, programs, rule_files
 from tensorgrad_eg.egraph.snapshot import Snapshot, tightened
 from tensorgrad_eg.egraph.term import Dag, ENode
 from tensorgrad_eg.egraph.text import OPERATIONS, Reader, quote, term
 from tensorgrad_eg.errors import RuleError
 
+#: Texts that every engine runs, parsed.
+_PARSED: dict[str, list[Any]] = {}
 #: How many terms one loading rule builds: its compilation is quadratic in their number.
 _CHUNK = 40
 #: Rounds after which a directed phase is taken to run in circles.
@@ -44,6 +47,7 @@ class Engine:
         matches: Counter[str] | None = None,
         apart: frozenset[str] = frozenset(),
         directed: frozenset[str] = DIRECTED,
+        deadline: Deadline | None = None,
     ) -> None:
         """An empty e-graph with the rules of these files (and of these rulesets only, if they are given).
 
@@ -58,16 +62,23 @@ class Engine:
         self.changes = 0
         self._chunks = 0
         self.assumed: tuple[str, ...] = ()
+        self.deadline = deadline or Deadline()
+        self.rulesets: frozenset[str] = frozenset() if rulesets is None else rulesets
         for form in programs(files or rule_files(), rulesets, apart, directed):
             self._rule(form)  # one by one: a long program is parsed in quadratic time
         self.command("(function node (i64) Tensor :no-merge)")
         self.command("(function root (String) Tensor :merge old)")
 
+    def forget(self) -> None:
+        """Forgets all that came after `(push)`, but the rules."""
+        self.command("(pop)")
+        self.symbols, self.assumed, self.changes, self._chunks = {}, (), 0, 0
+
     def _rule(self, form: str) -> None:
         from egglog.bindings import EggSmolError
 
         try:
-            self.command(form)
+            self._repeated(form)
         except EggSmolError as error:
             reason = str(error).split("\n")[-1].strip()
             raise RuleError(f"this cannot be used as a rule: {form}\n{reason}.") from None
@@ -85,6 +96,12 @@ class Engine:
     def command(self, text: str) -> list[Any]:
         """Runs egglog text."""
         return list(self.egraph.run_program(*self.egraph.parse_program(text)))
+
+    def _repeated(self, text: str) -> list[Any]:
+        """Runs egglog text that is run often, by this engine or by others: it is parsed once."""
+        if text not in _PARSED:
+            _PARSED[text] = self.egraph.parse_program(text)
+        return list(self.egraph.run_program(*_PARSED[text]))
 
     def load(self, dag: Dag, symbols: Mapping[str, str | int] | None = None) -> None:
         """Puts a program in; its node i becomes `(node i)`.
@@ -134,7 +151,7 @@ class Engine:
     def run(self, ruleset: str, saturate: bool = False) -> bool:
         """Runs a ruleset once, or until nothing changes; whether anything changed."""
         what = f"(saturate (run {ruleset}))" if saturate else f"(run {ruleset})"
-        report = self.command(f"(run-schedule {what})")[0].report
+        report = self._repeated(f"(run-schedule {what})")[0].report
         self.matches.update({k.strip('"'): n for k, n in report.num_matches_per_rule.items() if n})
         self.changes += report.updated and ruleset != "analysis"
         return bool(report.updated)

@@ -7,10 +7,10 @@ variables: the gradient of one result is left to reverse mode, which nothing bea
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
 from tensorgrad_eg.egraph.accumulate import Accumulation
 from tensorgrad_eg.egraph.derive import DERIVE, Derived, Stage
@@ -18,7 +18,7 @@ from tensorgrad_eg.egraph.differentiate import Differentiation, Labels, state, t
 from tensorgrad_eg.egraph.elimination import orders
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.saturate import Report
+from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children
@@ -28,8 +28,7 @@ def with_modes(
     derived: Derived,
     expressions: Sequence[Tensor],
     sizes: Mapping[str, int],
-    report: Report | None = None,
-    files: tuple[Path, ...] | None = None,
+    engines: Engines | None = None,
 ) -> Derived:
     """The same with programs whose last derivatives were worked out in other orders, where that may pay.
 
@@ -45,7 +44,7 @@ def with_modes(
     stage = next((stage for stage in reversed(derived.stages) if stage.work), None)
     if stage is None or stage.work is None or any(request.direction for request in stage.work.requests):
         return derived
-    offer = _Offer(derived, expressions, stage, stage.work, sizes, report or Report(), files)
+    offer = _Offer(derived, expressions, stage, stage.work, sizes, engines or Engines())
     programs = offer.eliminated() or offer.forward()
     return replace(derived, modes=tuple(programs), symbols=offer.labels.symbols) if programs else derived
 
@@ -57,8 +56,7 @@ class _Offer:
     stage: Stage
     work: Differentiation
     sizes: Mapping[str, int]
-    report: Report
-    files: tuple[Path, ...] | None
+    engines: Engines
 
     def __post_init__(self) -> None:
         self.labels = Labels(dict(self.derived.symbols))
@@ -77,14 +75,14 @@ class _Offer:
         found.operations(linear)
         for name, order in chosen.items():
             found.state(name, order, linear)
-        engine = self._engine()
-        tell(engine, found.facts)
         named = {name: {r.name: f"{r.name} {name}" for r, _ in found.wanted} for name in chosen}
-        for name, names in named.items():
-            for request, term, nodes in found.terms(name):
-                engine.bind(names[request], term, nodes)
-        engine.normalise("differentiate", descend=found.apart)
-        return self._programs(engine, list(named.values()))
+        with self._engine() as engine:
+            tell(engine, found.facts)
+            for name, names in named.items():
+                for request, term, nodes in found.terms(name):
+                    engine.bind(names[request], term, nodes)
+            engine.normalise("differentiate", descend=found.apart)
+            return self._programs(engine, list(named.values()))
 
     def forward(self) -> list[Dag]:
         """The program of forward mode, if there are more results than entries to differentiate by."""
@@ -95,15 +93,16 @@ class _Offer:
             return []
         work = Differentiation(self.work.dag, self.labels, self.sizes)
         work.ask_forward(requests)
-        engine = self._engine()
-        state(engine, work)
-        engine.normalise("differentiate", descend=work.tips)
-        return self._programs(engine, [{request.name: request.name for request in requests}])
+        with self._engine() as engine:
+            state(engine, work)
+            engine.normalise("differentiate", descend=work.tips)
+            return self._programs(engine, [{request.name: request.name for request in requests}])
 
-    def _engine(self) -> Engine:
-        engine = Engine(self.files, DERIVE, self.report.matches)
-        engine.load(self.stage.before, self.derived.symbols)
-        return engine
+    @contextmanager
+    def _engine(self) -> Iterator[Engine]:
+        with self.engines.lend(DERIVE) as engine:
+            engine.load(self.stage.before, self.derived.symbols)
+            yield engine
 
     def _programs(self, engine: Engine, named: list[dict[str, str]]) -> list[Dag]:
         """The programs of all outputs, given under which names the derivatives of each are bound."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.egraph.derive import NORMAL, Derived, Stage
 from tensorgrad_eg.egraph.encode import Encoded
+from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.facts import statements
-from tensorgrad_eg.egraph.saturate import Report
 from tensorgrad_eg.egraph.snapshot import Snapshot, dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag, ENode
 from tensorgrad_eg.expr import Tensor
@@ -24,8 +23,7 @@ def assumed(
     derived: Derived,
     expressions: Sequence[Tensor],
     facts: Sequence[Fact],
-    report: Report | None = None,
-    files: tuple[Path, ...] | None = None,
+    engines: Engines | None = None,
 ) -> Derived:
     """The normal form in which the facts are used; derivatives have been worked out without them.
 
@@ -41,11 +39,11 @@ def assumed(
     if not facts:
         return derived
     now = replace(derived, facts=statements(facts), plain=derived.dag)
-    report = report or Report()
+    engines = engines or Engines()
     while True:
-        engine = now.engine(files, NORMAL, matches=report.matches)
-        engine.normalise(descend=len(now.dag.nodes) < _SMALL)
-        snapshot = engine.snapshot(list(now.dag.roots))
+        with now.engine(engines, NORMAL) as engine:
+            engine.normalise(descend=len(now.dag.nodes) < _SMALL)
+            snapshot = engine.snapshot(list(now.dag.roots))
         dag, again = merged(snapshot)
         now = replace(now, dag=dag, symbols=snapshot.symbols)
         if not again:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from tensorgrad_eg.egraph.derive import derive
+from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.expr import Contract, Derivative, Rename, Size, Tangent, Tensor, Variable, fresh, variables
 from tensorgrad_eg.extract.modes import normal
 from tensorgrad_eg.extract.priced import price
@@ -14,7 +14,7 @@ from tensorgrad_eg.extract.search import Extractor
 
 
 def modes(
-    expressions: Sequence[Tensor], sizes: Mapping[str, int], files: tuple[Path, ...] | None = None
+    expressions: Sequence[Tensor], sizes: Mapping[str, int], engines: Engines | None = None
 ) -> tuple[int, dict[str, int]]:
     """What automatic differentiation pays for all expressions together, and by which mode.
 
@@ -34,22 +34,23 @@ def modes(
     again = list(dict.fromkeys(e for _, e in wanted if e is not None))
     if not again:
         return 0, {}
+    engines = engines or Engines()
     shared = [e for e, derivative in wanted if derivative is None]
-    once = _cost([*shared, *(e.arg for e in again)], sizes, files)
-    passes = [_passes(e, sizes, files) for e in again]
+    once = _cost([*shared, *(e.arg for e in again)], sizes, engines)
+    passes = [_passes(e, sizes, engines) for e in again]
     kind = " over reverse" if all(isinstance(_named(e.arg), Derivative) for e in again) else ""
     forward, reverse = (once + sum(costs) for costs in zip(*passes, strict=True))
     return once + sum(map(min, passes)), {f"forward{kind}": forward, f"reverse{kind}": reverse}
 
 
-def _passes(e: Derivative, sizes: Mapping[str, int], files: tuple[Path, ...] | None) -> tuple[int, int]:
+def _passes(e: Derivative, sizes: Mapping[str, int], engines: Engines) -> tuple[int, int]:
     """The cost of all passes of forward mode, and of reverse mode, beyond what they differentiate."""
     inner, names = e.arg, set(variables([e]))
     v = Variable(fresh("v", names), dict(e.wrt.shape))
     u = Variable(fresh("u", names), dict(inner.shape))
-    once = _cost([inner], sizes, files)
-    forward = _cost([inner, Tangent(inner, e.wrt, v)], sizes, files) - once
-    reverse = _cost([inner, Derivative(Contract(inner.edges, inner, u), e.wrt)], sizes, files) - once
+    once = _cost([inner], sizes, engines)
+    forward = _cost([inner, Tangent(inner, e.wrt, v)], sizes, engines) - once
+    reverse = _cost([inner, Derivative(Contract(inner.edges, inner, u), e.wrt)], sizes, engines) - once
     return forward * _entries(e.wrt.shape, sizes), reverse * _entries(inner.shape, sizes)
 
 
@@ -70,9 +71,9 @@ def _entries(shape: Mapping[str, Size], sizes: Mapping[str, int]) -> int:
     return math.prod(size if isinstance(size, int) else sizes[size] for size in shape.values())
 
 
-def _cost(expressions: list[Tensor], sizes: Mapping[str, int], files: tuple[Path, ...] | None) -> int:
+def _cost(expressions: list[Tensor], sizes: Mapping[str, int], engines: Engines) -> int:
     """The flops of the normal form, each tensor computed once, without any search."""
-    snapshot = normal(derive(expressions, sizes, files=files), files)
+    snapshot = normal(derive(expressions, sizes, engines), engines)
     priced = price(snapshot, sizes)
     solution = Extractor(priced, [priced.root(name) for name in snapshot.roots]).tree_choice()
     return sum(int(priced.prices[way]) for way in solution.choice.values())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from tensorgrad_eg.egraph.derive import Derived
+from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag
@@ -18,7 +18,8 @@ from tensorgrad_eg.extract.modes import Mode, normal
 from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor, Solution
 
-_SEARCH = frozenset(
+#: The rulesets of the search.
+SEARCH = frozenset(
     {
         "accumulate",
         "analysis",
@@ -94,23 +95,24 @@ def search(
     sizes: Mapping[str, int],
     budget: Budget,
     report: Report,
-    files: tuple[Path, ...] | None = None,
+    engines: Engines,
     progress: Callable[[int, int], None] = lambda round_, nodes: None,
 ) -> Searched:
     """Saturates an e-graph that starts as the normal-form program."""
     roots = list(derived.dag.roots)
-    engine = derived.engine(files, _SEARCH, matches=report.matches)
-    engine.normalise()
-    start = engine.snapshot(roots)
-    mode = Mode.best(derived, start, sizes, files)
-    if mode:
-        engine = replace(derived, dag=mode.dag).engine(files, _SEARCH, matches=report.matches)
+    plain = None if derived.plain is None else normal(replace(derived, dag=derived.plain, facts=""), engines)
+    with ExitStack() as stack:
+        engine = stack.enter_context(derived.engine(engines, SEARCH))
         engine.normalise()
-        mode.join(engine)
-    saturate(engine, sizes, budget, report, progress)
-    final = engine.snapshot(roots)
+        start = engine.snapshot(roots)
+        mode = Mode.best(derived, start, sizes, engines)
+        if mode:
+            engine = stack.enter_context(replace(derived, dag=mode.dag).engine(engines, SEARCH))
+            engine.normalise()
+            mode.join(engine)
+        saturate(engine, sizes, budget, report, progress)
+        final = engine.snapshot(roots)
     report.nodes, report.classes = final.size, len(final.nodes)
-    plain = None if derived.plain is None else normal(replace(derived, dag=derived.plain, facts=""), files)
     return Searched(derived.dag, start, final, plain=plain, mode=mode)
 
 

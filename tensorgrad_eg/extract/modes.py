@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from tensorgrad_eg.egraph.derive import NORMAL, Derived
 from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.extract.priced import price
@@ -29,25 +29,23 @@ class Mode:
 
     @classmethod
     def best(
-        cls, derived: Derived, start: Snapshot, sizes: Mapping[str, int], files: tuple[Path, ...] | None
+        cls, derived: Derived, start: Snapshot, sizes: Mapping[str, int], engines: Engines
     ) -> Mode | None:
         """The cheapest of the programs that were differentiated in another order, if it beats the first.
 
         Example:
-            >>> Mode.best(Derived(Dag(), [], {}), Snapshot({}, {}, {}), {}, None) is None
+            >>> Mode.best(Derived(Dag(), [], {}), Snapshot({}, {}, {}), {}, Engines()) is None
             True
         """
         if not derived.modes:
             return None
-        found = [cls._of(derived, program, sizes, files) for program in derived.modes]
+        found = [cls._of(derived, program, sizes, engines) for program in derived.modes]
         best = min(found, key=lambda mode: mode.cost)
         return best if best.cost < _cost(start, sizes) else None
 
     @classmethod
-    def _of(
-        cls, derived: Derived, program: Dag, sizes: Mapping[str, int], files: tuple[Path, ...] | None
-    ) -> Mode:
-        start = normal(replace(derived, dag=program), files)
+    def _of(cls, derived: Derived, program: Dag, sizes: Mapping[str, int], engines: Engines) -> Mode:
+        start = normal(replace(derived, dag=program), engines)
         dag = derived.dag.part(derived.dag.roots)
         moved = dag.include(program, program.roots.values())
         roots = {name: moved[at] for name, at in program.roots.items()}
@@ -62,16 +60,16 @@ class Mode:
         engine.normalise()
 
 
-def normal(derived: Derived, files: tuple[Path, ...] | None) -> Snapshot:
+def normal(derived: Derived, engines: Engines) -> Snapshot:
     """The normal form of a program, in an e-graph of its own.
 
     Example:
-        >>> normal(Derived(Dag(), [], {}), None).size
+        >>> normal(Derived(Dag(), [], {}), Engines()).size
         0
     """
-    engine = derived.engine(files, NORMAL)
-    engine.normalise()
-    return engine.snapshot(list(derived.dag.roots))
+    with derived.engine(engines, NORMAL) as engine:
+        engine.normalise()
+        return engine.snapshot(list(derived.dag.roots))
 
 
 def _cost(start: Snapshot, sizes: Mapping[str, int]) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from tensorgrad_eg.egraph.derive import NORMAL, Derived, derive
 from tensorgrad_eg.egraph.differentiate import differentiate
 from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.rules import Rule, programs, rule_files, rules_of
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.errors import TensorgradError
@@ -94,7 +95,7 @@ class _Run:
         report: Report,
         suspect: bool = False,
     ) -> None:
-        derived = derive(expressions, sizes, report, files)
+        derived = derive(expressions, sizes, Engines(files, report.matches))
         found = [m for _, snapshot in snapshots(derived) for m in check_snapshot(snapshot)]
         added: list[Mismatch] = []
         for engine, roots in _engines(derived, sizes, files, report):
@@ -185,7 +186,7 @@ def _wrong_derivatives(
     trusted: set[str] = set()
     for wanted in single_operations(expressions):
         report = Report()
-        derived = derive([wanted], sizes, report, files)
+        derived = derive([wanted], sizes, Engines(files, report.matches))
         fired = [name for name in rules if report.matches[name]]
         ((found, right),) = normal_forms(derived, [wanted])
         if np.allclose(found, right, rtol=1e-6):
