@@ -1,0 +1,225 @@
+"""The value of an expression by its definition, derivatives by infinitesimals: no autograd, rule or plan.
+
+To differentiate by W is to evaluate at W + ε, with an infinitesimal of its own for every entry of W, and to
+read off what stands with ε; derivatives of derivatives need nothing else.
+
+How far a result may be off is measured, not guessed: everything is evaluated again with noise of 1e-10 on
+every intermediate, and a result may move by as much as noise at the level of rounding would move it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+
+from tensorgrad_eg.expr import (
+    Add,
+    Apply,
+    Constant,
+    Contract,
+    Delta,
+    Derivative,
+    Extent,
+    LogSumExp,
+    Number,
+    Power,
+    Reduce,
+    Rename,
+    Scale,
+    Softmax,
+    Tangent,
+    Tensor,
+    Variable,
+)
+
+from . import jets
+from .jets import Array, Jet, Label, Part
+from .pointwise import derivatives
+
+#: Relative noise, and how many roundings a program may have for each that the definition has.
+NOISE, ROUNDINGS = 1e-10, 1e4
+#: Closer than this to a kink, relative to the data, a function with kinks is not compared.
+_NEAR = 1e-6
+#: Beyond this, what overflows and what does not is a matter of order.
+_HUGE = 1e100
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What results should be, how far off each entry may be, and whether this point says anything.
+
+    `kink` is a point near which a function such as sign jumps, `huge` one at which numbers may overflow.
+    """
+
+    values: list[Array]
+    tolerances: list[Array]
+    kink: bool
+    huge: bool
+
+    @property
+    def finite(self) -> bool:
+        """Whether every result is a number at every entry."""
+        return all(bool(np.isfinite(array).all()) for array in (*self.values, *self.tolerances))
+
+
+def expected(roots: Sequence[Tensor], arrays: Mapping[str, Array], sizes: Mapping[str, int]) -> Expected:
+    """The values of expressions at these arrays, with what their rounding may amount to."""
+    runs = [_Run(arrays, sizes, random) for random in (None, *map(np.random.default_rng, (1, 2)))]
+    with np.errstate(all="ignore"):
+        values, *moved = ([run.value(root) for root in roots] for run in runs)
+        tolerances = [_tolerance(v, [m[k] for m in moved]) for k, v in enumerate(values)]
+    return Expected(values, tolerances, any(run.kink for run in runs), any(run.huge for run in runs))
+
+
+def _tolerance(value: Array, moved: Sequence[Array]) -> Array:
+    """What noise at the level of rounding does; no entry counts as a thousand times quieter than another."""
+    shift = np.max([np.abs(m - value) for m in moved], axis=0)
+    loudest = float(shift[np.isfinite(shift)].max(initial=0.0))
+    unit = np.finfo(float).eps * ROUNDINGS / NOISE
+    size = np.where(np.isfinite(value), np.abs(value), 0.0)
+    return np.asarray(unit * np.maximum(shift, 1e-3 * loudest) + 1e-13 * size + 1e-290)
+
+
+class _Run:
+    """One evaluation, with noise or without."""
+
+    def __init__(
+        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], random: np.random.Generator | None
+    ) -> None:
+        self.arrays, self.sizes, self.random = arrays, sizes, random
+        self.kink = self.huge = False
+        self.fresh = count()
+
+    def value(self, root: Tensor) -> Array:
+        """The value of an expression, its axes in the order of the edges."""
+        return self._jet(root, {})[()].array
+
+    def _shape(self, node: Tensor) -> dict[Label, int]:
+        return {edge: self._size(size) for edge, size in node.shape.items()}
+
+    def _size(self, size: int | str) -> int:
+        return size if isinstance(size, int) else self.sizes[size]
+
+    def _jet(self, root: Tensor, at: Mapping[str, Jet]) -> Jet:
+        """The value with infinitesimals, where some variables stand for more than their arrays."""
+        known: dict[Tensor, Jet] = {}
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            missing = [part for part in _parts(node) if part not in known]
+            if missing:
+                stack += [node, *missing]
+            elif node not in known:
+                found = self._node(node, [known[part] for part in _parts(node)], at)
+                known[node] = self._noisy(self._whole(node, found))
+        return known[root]
+
+    def _whole(self, node: Tensor, jet: Jet) -> Jet:
+        """Every coefficient with all edges of a node, in their order, then the axes of infinitesimals."""
+        shape = self._shape(node)
+        jet = {(): Part((), np.zeros(())), **jet}
+        return {tags: jets.full(part, shape | _inner(part)) for tags, part in jet.items()}
+
+    def _noisy(self, jet: Jet) -> Jet:
+        sizes = [np.abs(part.array) for part in jet.values()]
+        self.huge |= any(bool(((size > _HUGE) & (size < np.inf)).any()) for size in sizes)
+        if self.random is None:
+            return jet
+        return {
+            tags: Part(p.labels, p.array * (1 + NOISE * self.random.uniform(-1, 1, p.array.shape)))
+            for tags, p in jet.items()
+        }
+
+    def _node(self, node: Tensor, parts: Sequence[Jet], at: Mapping[str, Jet]) -> Jet:
+        match node:
+            case Variable(name):
+                return at[name] if name in at else {(): Part(node.edges, self.arrays[name])}
+            case Number(value):
+                return jets.number(float(value))
+            case Constant():
+                return jets.number(math.pi)
+            case Extent(size):
+                return jets.number(float(self._size(size)))
+            case Delta(i, j, size):
+                return {(): Part((i, j), np.eye(self._size(size)))}
+            case Derivative():
+                return self._derivative(node, at)
+            case Tangent():
+                return self._tangent(node, parts[0], at)
+            case Apply(function):
+                self._watch(function, parts[0])
+        return _operation(node, parts)
+
+    def _watch(self, function: str, jet: Jet) -> None:
+        """Notes a point too close to a kink, where a zero that is exact is meant, or to an overflow."""
+        self.huge |= function == "exp" and bool((jet[()].array > math.log(_HUGE)).any())
+        if function in ("relu", "step", "sign", "abs"):
+            size = np.abs(jet[()].array)
+            near = (size > 0) & (size < _NEAR * max(1.0, float(size.max(initial=0.0))))
+            self.kink |= bool(near.any())
+
+    def _derivative(self, node: Derivative, at: Mapping[str, Jet]) -> Jet:
+        tag, wrt = next(self.fresh), node.wrt
+        labels: list[Label] = [(tag, axis) for axis in range(len(wrt.edges))]
+        shape = list(self._shape(wrt).values())
+        unit = np.eye(math.prod(shape)).reshape(shape + shape)
+        moved = jets.added([self._node(wrt, (), at), {(tag,): Part((*wrt.edges, *labels), unit)}])
+        found = jets.coefficient(self._jet(node.arg, {**at, wrt.name: moved}), tag)
+        return jets.renamed(found, dict(zip(labels, node.names, strict=True)))
+
+    def _tangent(self, node: Tangent, direction: Jet, at: Mapping[str, Jet]) -> Jet:
+        tag, wrt = next(self.fresh), node.wrt
+        along = {(*tags, tag): part for tags, part in self._whole(wrt, direction).items()}
+        moved = jets.added([self._node(wrt, (), at), along])
+        return jets.coefficient(self._jet(node.arg, {**at, wrt.name: moved}), tag)
+
+
+def _operation(node: Tensor, parts: Sequence[Jet]) -> Jet:
+    """The value of an operation from those of its parts."""
+    match node:
+        case Contract(over):
+            return jets.product(parts[0], parts[1], over)
+        case Add():
+            return jets.added(parts)
+        case Reduce(over):
+            return {tags: jets.reduced(part, over) for tags, part in parts[0].items()}
+        case Scale(factor):
+            return jets.product(jets.number(float(factor)), parts[0], ())
+        case Rename(_, mapping):
+            names: dict[Label, str] = dict(mapping)
+            return jets.renamed(parts[0], names)
+        case Apply(function):
+            return jets.composed(parts[0], lambda x, order: derivatives(function, x, order))
+        case Power(_, exponent):
+            return jets.power(parts[0], exponent)
+        case Softmax(over) | LogSumExp(over):
+            return jets.fibre(parts[0], over, isinstance(node, Softmax))
+    raise TypeError(type(node).__name__)
+
+
+def _parts(node: Tensor) -> tuple[Tensor, ...]:
+    """What is evaluated at the same point as a node, before it."""
+    match node:
+        case Contract(_, left, right):
+            return left, right
+        case Add(terms):
+            return terms
+        case Reduce(_, arg) | Scale(_, arg) | Softmax(_, arg) | LogSumExp(_, arg) | Apply(_, arg):
+            return (arg,)
+        case Rename(arg) | Power(arg) | Tangent(_, _, arg):
+            return (arg,)
+    return ()
+
+
+def _inner(part: Part) -> dict[Label, int]:
+    """The axes of infinitesimals, in their order."""
+    found = [
+        (label, n)
+        for label, n in zip(part.labels, part.array.shape, strict=True)
+        if not isinstance(label, str)
+    ]
+    return dict(sorted(found))
