@@ -88,7 +88,7 @@ def node_expression(
         case "constant":
             return Constant(payload)
         case "extent":
-            return Extent(payload)
+            return Number(int(payload)) if payload.isdigit() else Extent(payload)
         case "contract":
             return Contract(over, *kids)
         case "reduce":
