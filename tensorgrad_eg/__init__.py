@@ -27,3 +27,5 @@ from tensorgrad_eg.expr import vjp as vjp
 from tensorgrad_eg.plan.plan import Plan as Plan
 from tensorgrad_eg.plan.store import load as load
 from tensorgrad_eg.plan.structured import Structured as Structured
+from tensorgrad_eg.rulebook import check_rules as check_rules
+from tensorgrad_eg.rulebook import load_rules as load_rules

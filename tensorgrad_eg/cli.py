@@ -210,7 +210,8 @@ def draw(texts: Words, wrt: Words, sizes: Words, output: str | None, plan: bool,
 @_json
 def rules(files: Words, as_json: bool) -> None:
     """List the rules, and those of further files."""
-    from tensorgrad_eg.egraph.rules import rule_files, rules_of
+    from tensorgrad_eg.rules.catalogue import rules_of
+    from tensorgrad_eg.rules.files import rule_files
 
     found = rules_of(rule_files(files))
     if as_json:
@@ -236,7 +237,7 @@ def bench(arguments: Words) -> None:
     """Run the benchmarks of the repository."""
     import subprocess
 
-    from tensorgrad_eg.egraph.rules import rule_folder
+    from tensorgrad_eg.rules.files import rule_folder
 
     home = rule_folder().parent
     if not (home / "benchmarks" / "__main__.py").is_file():

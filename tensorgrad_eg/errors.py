@@ -38,6 +38,15 @@ def listing(names: Iterable[object]) -> str:
     return ", ".join(map(str, names)) or "none"
 
 
+def ended(text: str) -> str:
+    """Return a text as a sentence.
+
+    >>> ended("a rule has a name"), ended("Did you mean 'sin'?")
+    ('a rule has a name.', "Did you mean 'sin'?")
+    """
+    return text if text.endswith((".", "?")) else f"{text}."
+
+
 def a(noun: str) -> str:
     """Return a noun with its article.
 
@@ -350,6 +359,47 @@ class RuleError(TensorgradError, ValueError):
     >>> print(RuleError("my_rules.egg: the rule 'fuse' has no name."))
     my_rules.egg: the rule 'fuse' has no name.
     """
+
+
+class RuleFileError(RuleError):
+    """A rule file that cannot be read.
+
+    >>> print(RuleFileError.of("rules", "it is a folder. Name the files in it"))
+    'rules' cannot be read as a rule file: it is a folder. Name the files in it.
+    """
+
+    @classmethod
+    def of(cls, path: object, problem: str) -> Self:
+        """Say which file cannot be read, and why."""
+        return cls(f"{str(path)!r} cannot be read as a rule file: {ended(problem)}")
+
+
+class RuleSyntaxError(RuleError):
+    """A mistake in the writing of a rule file: parentheses, names, sorts, unknown words.
+
+    >>> print(RuleSyntaxError.at("mine.egg", 3, "a closing parenthesis too many"))
+    mine.egg:3: a closing parenthesis too many.
+    """
+
+    @classmethod
+    def at(cls, file: str, line: int, problem: str) -> Self:
+        """Say in which line of which file the mistake is."""
+        return cls(f"{file}:{line}: {ended(problem)}")
+
+
+class ForbiddenRuleError(RuleError):
+    """A rule file that does more than state rules. Nothing of it has been run.
+
+    >>> print(ForbiddenRuleError.at("mine.egg", 3, "'output' writes a file"))
+    mine.egg:3: 'output' writes a file. A rule file states rules and nothing else; nothing of it was run.
+    """
+
+    @classmethod
+    def at(cls, file: str, line: int, problem: str) -> Self:
+        """Say what stands in which line of which file."""
+        return cls(
+            f"{file}:{line}: {problem}. A rule file states rules and nothing else; nothing of it was run."
+        )
 
 
 class MissingExtraError(TensorgradError, ImportError):

@@ -58,7 +58,7 @@ def test_rule_that_cannot_be_used(tmp_path: Path) -> None:
     """A rule with an unbound variable is shown, with the reason."""
     rules = tmp_path / "bad.egg"
     rules.write_text('(rewrite (contract m a b) (contract m b zz) :ruleset search :name "bad")')
-    with pytest.raises(RuleError, match=r"(?s)cannot be used as a rule.*zz"):
+    with pytest.raises(RuleError, match=r"bad\.egg:1: zz stands for nothing"):
         tg.optimize(A @ X, {"i": 3, "k": 4}, rules=[rules])
 
 

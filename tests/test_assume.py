@@ -15,7 +15,6 @@ from tensorgrad_eg import Plan, Tensor, Variable, assume
 from tensorgrad_eg import functions as F
 from tensorgrad_eg.assume import Fact, diagonal, one_hot, orthogonal, positive, sums_to_one, symmetric
 from tensorgrad_eg.cli import main
-from tensorgrad_eg.egraph.rules import rule_files, rules_of
 from tensorgrad_eg.errors import (
     AssumptionError,
     CheckError,
@@ -26,6 +25,8 @@ from tensorgrad_eg.errors import (
     VariableClashError,
 )
 from tensorgrad_eg.plan.structured import StructuredPlan
+from tensorgrad_eg.rules.catalogue import rules_of
+from tensorgrad_eg.rules.files import rule_files
 from tensorgrad_eg.verify import check_snapshot
 from tensorgrad_eg.verify.facts import conform, holds
 from tests.facts_corpus import CORPUS, CUBIC, FULLY, LOSS, SIZES, A, Case, D, Q, S, Y, x, xi, xj, yi, z

@@ -15,12 +15,13 @@ import pytest
 from explain_problems import PROBLEMS, l2, mlp, quadratic
 
 import tensorgrad_eg as tg
-from tensorgrad_eg.egraph.rules import rule_files, rule_folder, rules_of
 from tensorgrad_eg.explain import Derivation, Step
 from tensorgrad_eg.explain.derivation import JOINT
 from tensorgrad_eg.explain.explain import DetailError
 from tensorgrad_eg.explain.text import PLACES
 from tensorgrad_eg.expr import Derivative, Rename, Tangent, postorder
+from tensorgrad_eg.rules.catalogue import rules_of
+from tensorgrad_eg.rules.files import rule_files, rule_folder
 from tensorgrad_eg.verify import evaluate
 
 RULES = {rule.name: rule for rule in rules_of(rule_files())}

@@ -29,8 +29,8 @@ def found_rules(folder: Path) -> list[str]:
     """Where a process that has nothing but this folder to import from finds the rules."""
     code = (
         "import site, sys; site.addsitedir(sys.argv[1]);"
-        "from tensorgrad_eg.egraph.rules import rule_files;"
-        "print(*rule_files(), sep='\\n')"
+        "from tensorgrad_eg.rules.files import rule_files;"
+        "print(*(file.path for file in rule_files()), sep='\\n')"
     )
     elsewhere = folder.parent / "elsewhere"
     elsewhere.mkdir()

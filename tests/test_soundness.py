@@ -12,7 +12,6 @@ import tensorgrad_eg as tg
 from tensorgrad_eg import Plan, Tensor, Variable
 from tensorgrad_eg import functions as F
 from tensorgrad_eg.egraph.derive import derive
-from tensorgrad_eg.egraph.rules import rule_files
 from tensorgrad_eg.errors import (
     ArrayNameError,
     ArrayShapeError,
@@ -20,6 +19,7 @@ from tensorgrad_eg.errors import (
     MissingSizeError,
     SizeError,
 )
+from tensorgrad_eg.rules.files import rule_files
 from tensorgrad_eg.verify import (
     check_snapshot,
     evaluate,
@@ -122,13 +122,13 @@ def test_rules_of_the_project_offend_nobody() -> None:
 
 def test_an_unsound_rule_of_the_project_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With no further files, all rules that matched are tried: the wrong one is found among the rest."""
-    for path in rule_files():
-        text = path.read_text(encoding="utf-8")
+    for file in rule_files():
+        text = file.text
         right = '(rewrite (scale $1 a) a :ruleset recognise :name "once")'
         if right in text:
             text = text.replace(right, right.replace("(scale $1 a)", "(scale $2 a)"))
-        (tmp_path / path.name).write_text(text, encoding="utf-8")
-    monkeypatch.setattr("tensorgrad_eg.egraph.rules.rule_folder", lambda: tmp_path)
+        (tmp_path / file.name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr("tensorgrad_eg.rules.files.rule_folder", lambda: tmp_path)
     offences = offending_rules([2 * (A @ x) + y], SIZES)
     assert [offence.rule.name for offence in offences] == ["once"]
 

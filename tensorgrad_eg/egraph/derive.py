@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from tensorgrad_eg.egraph.differentiate import Differentiation, Request, differentiate
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.order import ordered
-from tensorgrad_eg.egraph.rules import DIRECTED
 from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import RuleError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
-from tensorgrad_eg.expr.sizes import empty
+from tensorgrad_eg.rules.files import RuleFile
+from tensorgrad_eg.rules.vocabulary import DIRECTED
 
 #: The rulesets that bring a program to its normal form.
 NORMAL = frozenset({"analysis", "recognise", "normalise", "substitute", "descend"})
@@ -215,7 +214,6 @@ def derive(
         'scale'
     """
     work = _Derivation(sizes, engines or Engines())
-    work.encoder.empty = empty(sizes)
     work.run(roots)
     encoder = work.encoder
     outputs = [encoder.done[root] for root in roots]
@@ -223,7 +221,7 @@ def derive(
     return Derived(dag, outputs, dict(encoder.labels.symbols), work.stages)
 
 
-def for_print(files: tuple[Path, ...] | None = None) -> Engines:
+def for_print(files: tuple[RuleFile, ...] | None = None) -> Engines:
     """Engines in which multiples are moved outward, and leave no term behind where they were.
 
     Example:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from tensorgrad_eg.deadline import Deadline
-from tensorgrad_eg.egraph.rules import DIRECTED, programs, rule_files
+from tensorgrad_eg.egraph.failures import translated
 from tensorgrad_eg.egraph.snapshot import Snapshot, tightened
 from tensorgrad_eg.egraph.term import Dag, ENode
 from tensorgrad_eg.egraph.text import OPERATIONS, Reader, quote, term
-from tensorgrad_eg.errors import RuleError
+from tensorgrad_eg.rules.catalogue import Written, programs
+from tensorgrad_eg.rules.files import RuleFile, rule_files
+from tensorgrad_eg.rules.vocabulary import DIRECTED
 
 #: Texts that every engine runs, parsed.
 _PARSED: dict[str, list[Any]] = {}
@@ -42,7 +43,7 @@ class Engine:
 
     def __init__(
         self,
-        files: tuple[Path, ...] | None = None,
+        files: tuple[RuleFile, ...] | None = None,
         rulesets: frozenset[str] | None = None,
         matches: Counter[str] | None = None,
         apart: frozenset[str] = frozenset(),
@@ -65,7 +66,7 @@ class Engine:
         self.deadline = deadline or Deadline()
         self.rulesets: frozenset[str] = frozenset() if rulesets is None else rulesets
         for form in programs(files or rule_files(), rulesets, apart, directed):
-            self._rule(form)  # one by one: a long program is parsed in quadratic time
+            self._take(form)  # one by one: a long program is parsed in quadratic time
         self.command("(function node (i64) Tensor :no-merge)")
         self.command("(function root (String) Tensor :merge old)")
 
@@ -73,15 +74,6 @@ class Engine:
         """Forgets all that came after `(push)`, but the rules."""
         self.command("(pop)")
         self.symbols, self.assumed, self.changes, self._chunks = {}, (), 0, 0
-
-    def _rule(self, form: str) -> None:
-        from egglog.bindings import EggSmolError
-
-        try:
-            self._repeated(form)
-        except EggSmolError as error:
-            reason = str(error).split("\n")[-1].strip()
-            raise RuleError(f"this cannot be used as a rule: {form}\n{reason}.") from None
 
     def unsloped(self) -> list[str]:
         """The pointwise functions whose slope is wanted, and stated by no rule."""
@@ -95,10 +87,19 @@ class Engine:
 
     def command(self, text: str) -> list[Any]:
         """Runs egglog text."""
-        return list(self.egraph.run_program(*self.egraph.parse_program(text)))
+        with translated("a rule", text):
+            return list(self.egraph.run_program(*self.egraph.parse_program(text)))
+
+    def _take(self, form: Written) -> None:
+        with translated(form.where, form.text):
+            self._parsed(form.text)
 
     def _repeated(self, text: str) -> list[Any]:
         """Runs egglog text that is run often, by this engine or by others: it is parsed once."""
+        with translated("a rule", text):
+            return self._parsed(text)
+
+    def _parsed(self, text: str) -> list[Any]:
         if text not in _PARSED:
             _PARSED[text] = self.egraph.parse_program(text)
         return list(self.egraph.run_program(*_PARSED[text]))
@@ -110,9 +111,7 @@ class Engine:
         """
         self.symbols.update(symbols or {})
         names = "".join(f"(set (symbol {quote(e)}) {quote(str(s))})" for e, s in sorted(self.symbols.items()))
-        counts = sorted({size for size in self.symbols.values() if isinstance(size, int) and size})
-        lengths = "".join(f'(set (length "{n}") (bigrat (bigint {n}) (bigint 1)))' for n in counts)
-        self.command(f"(set (hollow) (set-empty)) {names} {lengths}")
+        self.command(names)
         for chunk in _chunks(range(len(dag.nodes)), _CHUNK):
             inside = set(chunk)
             needed = sorted({c for at in chunk for c in dag.nodes[at].children} - inside)

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.rules import DIRECTED
+from tensorgrad_eg.rules.files import RuleFile
+from tensorgrad_eg.rules.vocabulary import DIRECTED
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Engines:
         1
     """
 
-    files: tuple[Path, ...] | None = None
+    files: tuple[RuleFile, ...] | None = None
     matches: Counter[str] = field(default_factory=Counter)
     deadline: Deadline = field(default_factory=Deadline)
     rulesets: frozenset[str] = frozenset()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.rules import rule_files, rules_of
+from tensorgrad_eg.rules.catalogue import rules_of
+from tensorgrad_eg.rules.files import RuleFile, rule_files
 
 #: Rulesets that only list and judge: their rules are run together, and are no steps.
 LISTING = frozenset({"analysis", "prospect", "volumes", "judge"})
@@ -28,7 +28,7 @@ class Bench:
     1
     """
 
-    def __init__(self, files: tuple[Path, ...] | None = None, facts: str = "") -> None:
+    def __init__(self, files: tuple[RuleFile, ...] | None = None, facts: str = "") -> None:
         """Load the rules of these files, those about facts only if there are any."""
         self.rules = rules_of(files or rule_files())
         self.facts = facts

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.rules import DIRECTED, Rule, alone
 from tensorgrad_eg.egraph.saturate import state_sizes
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.explain.bench import LISTING, Bench
 from tensorgrad_eg.explain.solution import program_of
 from tensorgrad_eg.extract.alias import aliases
 from tensorgrad_eg.extract.extract import Extracted, Searched, extract
+from tensorgrad_eg.rules.catalogue import Rule
+from tensorgrad_eg.rules.forms import words_in
+from tensorgrad_eg.rules.vocabulary import DIRECTED, alone
 
 #: How much dearer a detour may be than what it replaces.
 SLACK = 32.0
@@ -91,7 +93,7 @@ def _settle(engine: Engine) -> None:
 
 def _acts(rule: Rule) -> bool:
     """Whether a rule equates terms; others list and judge."""
-    return rule.text.startswith("(rewrite") or "(union " in rule.text
+    return rule.form[0] == "rewrite" or "union" in words_in(rule.form)
 
 
 @dataclass

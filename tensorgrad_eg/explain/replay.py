@@ -10,11 +10,12 @@ from typing import Any
 from tensorgrad_eg.egraph.derive import Stage
 from tensorgrad_eg.egraph.differentiate import state
 from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.rules import Rule, alone
 from tensorgrad_eg.explain.expansion import Expansion
 from tensorgrad_eg.explain.reading import Reading
 from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.expr import Derivative, Tangent
+from tensorgrad_eg.rules.catalogue import Rule
+from tensorgrad_eg.rules.vocabulary import alone
 
 #: Directed rulesets in the order in which a round runs them; renames are not seen on the blackboard.
 _DIRECTED = ("recognise", "facts", "differentiate", "normalise")

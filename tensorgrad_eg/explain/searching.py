@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from tensorgrad_eg.egraph.rules import DIRECTED, Rule
 from tensorgrad_eg.explain.bench import LISTING, Bench
 from tensorgrad_eg.explain.derivation import Phase, Step
 from tensorgrad_eg.explain.descent import cost_of, descend
@@ -15,6 +14,8 @@ from tensorgrad_eg.explain.notation import Notation
 from tensorgrad_eg.explain.places import places
 from tensorgrad_eg.explain.solution import program_of
 from tensorgrad_eg.explain.writer import Pair, Writer
+from tensorgrad_eg.rules.catalogue import Rule
+from tensorgrad_eg.rules.vocabulary import DIRECTED
 
 if TYPE_CHECKING:
     from tensorgrad_eg.api import Problem

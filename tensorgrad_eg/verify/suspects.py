@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -17,10 +16,12 @@ from tensorgrad_eg.egraph.derive import NORMAL, Derived, derive
 from tensorgrad_eg.egraph.differentiate import differentiate
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.egraph.rules import Rule, programs, rule_files, rules_of
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.errors import TensorgradError
 from tensorgrad_eg.expr import Tensor
+from tensorgrad_eg.rules.catalogue import Rule, in_ruleset, named, rules_of
+from tensorgrad_eg.rules.files import RuleFile, rule_files
+from tensorgrad_eg.rules.forms import Form, head
 from tensorgrad_eg.verify.operations import single_operations
 from tensorgrad_eg.verify.snapshots import Mismatch, check_snapshot
 from tensorgrad_eg.verify.stages import normal_forms, snapshots
@@ -34,7 +35,7 @@ _SUSPECT = "suspect"
 class Offence:
     """An unsound rule, and what gave it away.
 
-    >>> print(Offence(Rule("halve", "search", "mine.egg", 3, "(rewrite …)"), "x[i] = 1/2 x[i] is wrong"))
+    >>> print(Offence(Rule("halve", "search", "mine.egg", 3, Form(["rewrite"])), "x[i] = 1/2 x[i] is wrong"))
     mine.egg:3: the rule "halve" is unsound: x[i] = 1/2 x[i] is wrong
     """
 
@@ -71,13 +72,12 @@ def offending_rules(
     fired = [name for name in every if report.matches[name]]
     tried = [name for name in dict.fromkeys(among or own or fired) if name in every]
     caught, freed = [], []
-    with TemporaryDirectory() as folder:
-        for number, name in enumerate(tried):
-            trial = _on_trial(expressions, sizes, files, every[name], Path(folder) / str(number))
-            if trial is not None and trial.evidence is not None:
-                caught.append(Offence(every[name], trial.evidence))
-            elif trial is not None and not trial.wrong and first.evidence is not None:
-                freed.append(Offence(every[name], first.evidence))
+    for name in tried:
+        trial = _on_trial(expressions, sizes, files, every[name])
+        if trial is not None and trial.evidence is not None:
+            caught.append(Offence(every[name], trial.evidence))
+        elif trial is not None and not trial.wrong and first.evidence is not None:
+            freed.append(Offence(every[name], first.evidence))
     return caught or freed or _wrong_derivatives(expressions, sizes, files, every)
 
 
@@ -91,7 +91,7 @@ class _Run:
         self,
         expressions: Sequence[Tensor],
         sizes: Mapping[str, int],
-        files: tuple[Path, ...],
+        files: tuple[RuleFile, ...],
         report: Report,
         suspect: bool = False,
     ) -> None:
@@ -110,7 +110,7 @@ class _Run:
 
 
 def _engines(
-    derived: Derived, sizes: Mapping[str, int], files: tuple[Path, ...], report: Report
+    derived: Derived, sizes: Mapping[str, int], files: tuple[RuleFile, ...], report: Report
 ) -> Iterator[tuple[Engine, list[str]]]:
     """The e-graph of every phase and of the search, run to its end."""
     for stage in derived.stages:
@@ -129,56 +129,42 @@ def _engines(
 
 
 def _on_trial(
-    expressions: Sequence[Tensor],
-    sizes: Mapping[str, int],
-    files: tuple[Path, ...],
-    rule: Rule,
-    folder: Path,
+    expressions: Sequence[Tensor], sizes: Mapping[str, int], files: tuple[RuleFile, ...], rule: Rule
 ) -> _Run | None:
     """The run without the rule, and what the rule alone does to e-graphs that were sound without it."""
-    apart = _set_apart(files, rule, folder)
     try:
-        return _Run(expressions, sizes, apart, Report(), suspect=True)
+        return _Run(expressions, sizes, _set_apart(files, rule), Report(), suspect=True)
     except TensorgradError:
         return None  # a rule that is needed: without it no derivative gets done
 
 
-def _set_apart(files: tuple[Path, ...], rule: Rule, folder: Path) -> tuple[Path, ...]:
+def _set_apart(files: tuple[RuleFile, ...], rule: Rule) -> tuple[RuleFile, ...]:
     """The rule files, the one rule in a ruleset of its own that deletes nothing."""
-    folder.mkdir()
+    own = undeleting(in_ruleset(rule.form, _SUSPECT))
     found = []
-    for number, path in enumerate(files):
-        forms = programs((path,))
-        kept = [form for form in forms if f':name "{rule.name}"' not in form]
-        if len(kept) == len(forms):
-            found.append(path)
-            continue
-        own = undeleting(rule.text.replace(f":ruleset {rule.ruleset}", f":ruleset {_SUSPECT}"))
-        copy = folder / f"{number:02}_{path.name}"
-        copy.write_text("\n".join([f"(ruleset {_SUSPECT})", *kept, own]), encoding="utf-8")
-        found.append(copy)
+    for file in files:
+        suspect = next(named(file.forms, rule.name), None)
+        kept = [form for form in file.forms if form is not suspect]
+        found.append(file.having([Form(["ruleset", _SUSPECT]), *kept, own]) if suspect else file)
     return tuple(found)
 
 
-def undeleting(text: str) -> str:
+def undeleting(form: Form) -> Form:
     """A rule without its deletions: it adds what it says and keeps the rest, so that the two can be compared.
 
-    >>> undeleting("(rule ((= e (f a))) ((union e a) (delete (f a))) :name \\"once\\")")
-    '(rule ((= e (f a))) ((union e a) ) :name "once")'
+    >>> union, delete = Form(["union", "e", "a"]), Form(["delete", Form(["f", "a"])])
+    >>> undeleting(Form(["rule", Form(), Form([union, delete]), ":name", '"once"']))
+    ('rule', (), (('union', 'e', 'a'),), ':name', '"once"')
     """
-    while (start := text.find("(delete ")) >= 0:
-        depth, end = 1, start + 1
-        while depth:
-            depth += {"(": 1, ")": -1}.get(text[end], 0)
-            end += 1
-        text = text[:start] + text[end:]
-    return text
+    return form.having(
+        undeleting(item) if isinstance(item, Form) else item for item in form if head(item) != "delete"
+    )
 
 
 def _wrong_derivatives(
     expressions: Sequence[Tensor],
     sizes: Mapping[str, int],
-    files: tuple[Path, ...],
+    files: tuple[RuleFile, ...],
     rules: Mapping[str, Rule],
 ) -> list[Offence]:
     """Rules that take part in a wrong derivative of a single operation, and in no right one."""

@@ -1,0 +1,145 @@
+"""Rule files: where they are, and what stands in them. A file of a user is checked as it is read.
+
+What has been checked is what is used: a file is read once, and its forms go on from here, not its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from tensorgrad_eg.errors import RuleFileError, RuleFileNotFoundError
+from tensorgrad_eg.rules.computed import prepared
+from tensorgrad_eg.rules.forms import Form, parse, show
+from tensorgrad_eg.rules.grammar import check_file
+from tensorgrad_eg.rules.vocabulary import Vocabulary
+
+#: The longest file of a user, in bytes: five hundred pages of rules.
+LONGEST = 1_000_000
+
+
+@dataclass(frozen=True)
+class RuleFile:
+    """The forms of a rule file; two files with one path and one text are the same.
+
+    >>> rule_files()[0].name
+    '00_language.egg'
+    """
+
+    path: Path
+    text: str = field(repr=False)
+    forms: tuple[Form, ...] = field(compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """The name of the file, without its folder."""
+        return self.path.name
+
+    def having(self, forms: Iterable[Form]) -> RuleFile:
+        """Return other forms under the same name.
+
+        >>> rule_files()[0].having([Form(["ruleset", "mine"])]).text
+        '(ruleset mine)'
+        """
+        new = tuple(forms)
+        return RuleFile(self.path, "\n".join(map(show, new)), new)
+
+
+def rule_folder() -> Path:
+    """The folder of the rule files: inside an installed wheel, or the repository's own.
+
+    Raises:
+        RuleFileNotFoundError: if neither is there.
+
+    Example:
+        >>> (rule_folder() / "00_language.egg").exists()
+        True
+    """
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_rules", package.parent / "rules"):
+        if (folder / "00_language.egg").is_file():
+            return folder
+    raise RuleFileNotFoundError.of(str(package / "_rules"))
+
+
+def rule_files(extra: str | Path | Iterable[str | Path] = ()) -> tuple[RuleFile, ...]:
+    """The project's rule files in order, then the caller's own, which are checked.
+
+    Raises:
+        RuleFileNotFoundError: if one of the caller's files does not exist.
+        RuleFileError: if one of them cannot be read.
+        RuleSyntaxError: if one of them has a mistake; the message has the line.
+        ForbiddenRuleError: if one of them does something else than state rules.
+
+    Example:
+        >>> rule_files()[-1].name
+        '80_facts.egg'
+    """
+    own = _project(rule_folder())
+    paths = [extra] if isinstance(extra, str | Path) else extra
+    texts = {path.resolve(): (path, _read(path)) for path in map(_path, paths)}
+    return (*own, *_checked(own, tuple(texts.values())))
+
+
+@lru_cache(maxsize=4)
+def _project(folder: Path) -> tuple[RuleFile, ...]:
+    paths = sorted(folder.glob("*.egg"))
+    texts = [path.read_text(encoding="utf-8") for path in paths]
+    return tuple(
+        RuleFile(path, text, tuple(parse(text, path.name))) for path, text in zip(paths, texts, strict=True)
+    )
+
+
+@lru_cache(maxsize=16)
+def _checked(own: tuple[RuleFile, ...], texts: tuple[tuple[Path, str], ...]) -> tuple[RuleFile, ...]:
+    """Files of users, whole files before any of them is used."""
+    words = vocabulary(own)
+    found = []
+    for path, text in texts:
+        forms = parse(text, path.name)
+        check_file(forms, path.name, words)
+        ready = [rule for form in forms for rule in prepared(form, path.name, words)]
+        found.append(RuleFile(path, text, tuple(ready)))
+    return tuple(found)
+
+
+def vocabulary(files: Iterable[RuleFile]) -> Vocabulary:
+    """What the files declare.
+
+    >>> vocabulary(rule_files()).declared["scale"].inputs
+    ('BigRat', 'Tensor')
+    """
+    words = Vocabulary()
+    for file in files:
+        for form in file.forms:
+            words.declare(form, f"{file.name}:{form.line}")
+    return words
+
+
+def _path(path: object) -> Path:
+    if not isinstance(path, str | Path):
+        raise RuleFileError.of(path, f"it is a value of type {type(path).__name__}. Give the path of a file")
+    return Path(path)
+
+
+def _read(path: Path) -> str:
+    """The text of a file, its line ends made plain."""
+    if path.is_dir():
+        raise RuleFileError.of(path, "it is a folder. Name the files in it one by one")
+    if not path.is_file():
+        raise RuleFileNotFoundError.of(str(path), [str(p) for p in sorted(path.parent.glob("*.egg"))])
+    try:
+        with path.open("rb") as file:
+            data = file.read(LONGEST + 1)
+    except OSError as error:
+        raise RuleFileError.of(path, f"{error.strerror or error}") from None
+    if len(data) > LONGEST:
+        raise RuleFileError.of(path, f"it has more than {LONGEST:,} bytes. Split it, and keep what is used")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise RuleFileError.of(path, f"line {line} is not UTF-8. Save it as UTF-8 text") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")

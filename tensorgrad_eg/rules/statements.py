@@ -1,0 +1,254 @@
+"""Rules in a rule file of a user: that they can run, and take nothing away that others need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tensorgrad_eg.errors import ForbiddenRuleError, RuleSyntaxError, listing, suggestion
+from tensorgrad_eg.rules.forms import Form, SExpr, forms_in, head, leaves, show
+from tensorgrad_eg.rules.terms import Terms, doing
+from tensorgrad_eg.rules.vocabulary import (
+    DIRECTED,
+    GATHERING,
+    RESERVED,
+    SETTABLE,
+    STATABLE,
+    Vocabulary,
+    alone,
+    literal,
+    variables,
+)
+
+
+class Statements:
+    """Checks the rules of a file.
+
+    >>> try:
+    ...     Statements("mine.egg", Vocabulary(rulesets=["search"])).rule(Form(["rule", Form(), Form()], 2))
+    ... except RuleSyntaxError as error:
+    ...     print(error)
+    mine.egg:2: this rule has no ruleset, and would never run; add :ruleset and one of: search.
+    """
+
+    def __init__(self, file: str, words: Vocabulary) -> None:
+        """Check a file of this name, which uses these words."""
+        self.file, self.words = file, words
+
+    def rewrite(self, form: Form) -> None:
+        """Check `(rewrite …)` or `(birewrite …)`."""
+        match form:
+            case [_, Form() as left, right, *options]:
+                given = self._options(form, options, (":when", ":ruleset", ":name"))
+            case _:
+                raise self._error(
+                    form,
+                    f"a rule is written as ({form[0]} (left side) (right side) :ruleset search :name "
+                    '"…"), its left side a term in parentheses',
+                )
+        ruleset = self._stated(form, given)
+        if ruleset in GATHERING:
+            raise self._error(form, f"{ruleset} gathers facts; rewrites stand in search or normalise")
+        if form[0] == "birewrite" and ruleset in DIRECTED:
+            raise self._error(form, f"{ruleset} replaces the left side; birewrite stands in search")
+        if show(left) == show(right):
+            raise self._error(form, "the two sides of this rule are the same")
+        when = given.get(":when", Form())
+        if not isinstance(when, Form):
+            raise self._error(form, "conditions are written as :when ((…) (…))")
+        terms = Terms(self.words, self.file)
+        sides = [left, right] if form[0] == "birewrite" else [left]
+        for side in sides:
+            declared = self.words.declared.get(head(side))
+            if not declared or declared.kind != "constructor":
+                terms.check(side)
+                raise self._error(form, f"{show(side)[:80]} is no term that a rule could look for")
+        terms.check(left, "Tensor")
+        for fact in when:
+            terms.fact(fact, form.line)
+        terms.check(right, "Tensor", form.line)
+        self._reads_nothing(right)
+        for side in sides:
+            self._bound(form, [*forms_in(side), *leaves(when)], [left, right])
+
+    def rule(self, form: Form) -> None:
+        """Check `(rule …)`."""
+        match form:
+            case ["rule", Form() as facts, Form() as actions, *options]:
+                given = self._options(form, options, (":ruleset", ":name"))
+            case _:
+                raise self._error(
+                    form, 'a rule is written as (rule (conditions) (actions) :ruleset search :name "…")'
+                )
+        ruleset = self._stated(form, given)
+        if not facts or not actions:
+            raise self._error(form, "a rule has conditions and actions")
+        terms = Terms(self.words, self.file)
+        for fact in facts:
+            terms.fact(fact, form.line)
+        known: list[SExpr] = list(leaves(facts))
+        for action in actions:
+            if not isinstance(action, Form):
+                raise self._error(form, f"{action} is no action; write it in parentheses")
+            self._action(action, ruleset, facts, actions, terms)
+            self._reads_nothing(action)
+            match action:
+                case ["let", str(name), value]:
+                    self._bound(form, known, [value])
+                    known.append(name)
+                case _:
+                    self._bound(form, known, [action.having(action[1:])])
+
+    def _action(self, action: Form, ruleset: str, facts: Form, actions: Form, terms: Terms) -> None:
+        declared = self.words.declared.get(head(action))
+        match action:
+            case ["union", left, right]:
+                self._equates(action, ruleset)
+                terms.check(left, "Tensor", action.line)
+                terms.check(right, "Tensor", action.line)
+            case ["set", Form() as what, value]:
+                self._sets(what)
+                terms.check(value, terms.check(what), action.line)
+            case ["let", str(name), value] if not literal(name) and not name.startswith("$"):
+                terms.sorts[name] = terms.check(value, line=action.line)
+            case ["delete", Form() as what]:
+                terms.check(what)
+                self._deletes(what, ruleset, facts, actions)
+            case [str(name), *_] if declared and declared.kind == "relation":
+                terms.check(action)
+                if not declared.own and name not in STATABLE:
+                    raise self._forbidden(action, f"'{name}' is what the project's own rules tell each other")
+            case _:
+                if declared is None:
+                    terms.check(action)
+                raise self._no_action(action)
+        if ruleset in GATHERING and any(self._builds(part) for part in action[1:]):
+            raise self._error(action, f"{ruleset} gathers facts, and builds no terms: {show(action)[:60]}")
+
+    def _reads_nothing(self, built: SExpr) -> None:
+        """What a rule builds must not read functions: that is for its conditions."""
+        set_here = built[1] if isinstance(built, Form) and built[0] == "set" else None
+        for term in forms_in(built):
+            declared = self.words.declared.get(head(term))
+            if declared and declared.kind == "function" and term is not set_here:
+                raise self._error(
+                    term,
+                    f"{show(term)} cannot be read where terms are built; read it in the conditions, as in "
+                    f"(= v {show(term)})",
+                )
+
+    def _equates(self, action: Form, ruleset: str) -> None:
+        if ruleset in GATHERING:
+            raise self._error(action, f"{ruleset} gathers facts; equations stand in search or normalise")
+
+    def _builds(self, part: SExpr) -> bool:
+        kinds = [self.words.declared.get(head(term)) for term in forms_in(part)]
+        return any(kind is not None and kind.kind == "constructor" for kind in kinds)
+
+    def _sets(self, what: Form) -> None:
+        declared = self.words.declared.get(head(what))
+        if declared is None or declared.kind != "function":
+            raise self._error(what, f"{show(what)[:60]} is no function that could be set")
+        if not declared.own and what[0] not in SETTABLE:
+            raise self._forbidden(
+                what, f"'{what[0]}' is set by the project's own rules only, which rely on its values"
+            )
+
+    def _deletes(self, what: Form, ruleset: str, facts: Form, actions: Form) -> None:
+        """A term may go where the rule has put another one in its place; facts of one's own anywhere."""
+        declared = self.words.declared.get(head(what))
+        if declared and declared.own and declared.kind != "constructor":
+            return
+        names = set(equals(what, facts))
+        replaced = any(head(act) == "union" and names & set(act[1:3]) for act in actions)
+        if ruleset not in DIRECTED or not replaced or not declared or declared.kind != "constructor":
+            raise self._forbidden(
+                what,
+                f"(delete {show(what)[:60]}) takes away what other rules need. A rule may delete the term it "
+                f"has replaced, (= e {what[0]}…) with (union e …), in {listing(sorted(DIRECTED))}",
+            )
+
+    def _no_action(self, action: Form) -> RuleSyntaxError | ForbiddenRuleError:
+        name = head(action)
+        if doing(name):
+            return self._forbidden(action, f"'{name}' {doing(name)}")
+        return self._error(
+            action,
+            f"{show(action)[:60]} is no action; a rule may union, set, let, delete or state a relation",
+        )
+
+    def _options(self, form: Form, options: list[SExpr], allowed: tuple[str, ...]) -> dict[str, SExpr]:
+        found: dict[str, SExpr] = {}
+        for key, value in zip(options[::2], [*options[1::2], ""], strict=False):
+            if not isinstance(key, str) or key not in allowed:
+                what = "'subsume' hides terms that other rules need" if key == ":subsume" else None
+                if what:
+                    raise self._forbidden(form, what)
+                raise self._error(
+                    form, f"{show(key)[:60]} is no option of a {form[0]}: {listing(allowed)} are"
+                )
+            if key in found or value == "":
+                raise self._error(form, f"{key} is there twice, or has no value")
+            found[key] = value
+        return found
+
+    def _stated(self, form: Form, given: dict[str, SExpr]) -> str:
+        """The ruleset of a rule, which has to be one of the project's; its name has to be a new one."""
+        ruleset, name = given.get(":ruleset"), given.get(":name")
+        known = self.words.rulesets
+        if not isinstance(ruleset, str):
+            raise self._error(
+                form,
+                f"this rule has no ruleset, and would never run; add :ruleset and one of: {listing(known)}",
+            )
+        if ruleset not in known:
+            raise self._error(
+                form,
+                f"there is no ruleset '{ruleset}', the rule would never run; the rulesets are: "
+                f"{listing(known)}.{suggestion(ruleset, known)}",
+            )
+        if not isinstance(name, str) or not name.startswith('"') or not alone(name.strip('"'))[5:].strip("-"):
+            raise self._error(form, 'this rule has no name; add :name "what it says"')
+        plain = name.strip('"')
+        if RESERVED.fullmatch(plain):
+            raise self._error(form, f'the engine uses the name "{plain}" itself; choose another name')
+        for other, where in self.words.rules.items():
+            if alone(other) == alone(plain):
+                raise self._error(
+                    form,
+                    f'a rule named "{other}" is already in {where.rpartition(":")[0]}; choose another name',
+                )
+        return ruleset
+
+    def _bound(self, form: Form, known: Iterable[SExpr], parts: Iterable[SExpr]) -> None:
+        """Each variable of the parts has to occur in what is known."""
+        there = {word for item in known for word in variables(item)}
+        for word in (word for part in parts for word in variables(part)):
+            if word not in there:
+                raise self._error(
+                    form,
+                    f"{word} stands for nothing: it is in what the rule makes, and not in what it looks for."
+                    f"{suggestion(word, there)}",
+                )
+
+    def _error(self, form: Form, problem: str) -> RuleSyntaxError:
+        return RuleSyntaxError.at(self.file, form.line, problem)
+
+    def _forbidden(self, form: Form, problem: str) -> ForbiddenRuleError:
+        return ForbiddenRuleError.at(self.file, form.line, problem)
+
+
+def equals(term: Form, facts: Form) -> list[SExpr]:
+    """What the conditions say is equal to a term; a sum also equals what `addend` lists the terms of.
+
+    >>> f = Form(["f", "a"])
+    >>> equals(f, Form([Form(["=", "e", f]), Form(["<", "x", "y"])]))
+    ['e']
+    """
+    found: list[SExpr] = []
+    for fact in facts:
+        match fact:
+            case ["=", one, other] if term in (one, other):
+                found.append(other if one == term else one)
+            case ["addend", sum_, edges, terms, _] if tuple(term) == ("add", edges, terms):
+                found.append(sum_)
+    return found

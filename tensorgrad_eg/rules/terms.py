@@ -1,0 +1,203 @@
+"""Terms in rules, checked: every name is declared and has the operands, and the sorts, that it takes.
+
+>>> words = Vocabulary()
+>>> words.declare(Form(["constructor", "scale", Form(["BigRat", "Tensor"]), "Tensor"]), "language:1")
+>>> Terms(words, "mine.egg").check(Form(["scale", "q"], 7))
+Traceback (most recent call last):
+tensorgrad_eg.errors.RuleSyntaxError: mine.egg:7: (scale q) has 1 operand, but scale takes 2: BigRat Tensor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tensorgrad_eg.errors import ForbiddenRuleError, RuleSyntaxError, listing, suggestion
+from tensorgrad_eg.rules.forms import Form, SExpr, head, show
+from tensorgrad_eg.rules.vocabulary import ASKED, COMPUTED, Vocabulary, literal
+
+#: Computations whose result, and whose operands, are all of one sort.
+_ALIKE = frozenset({"+", "-", "*", "/", "%", "min", "max", "neg", "abs", "ordering-min", "ordering-max"})
+#: Words of the engine that do things instead of stating them, and what they do.
+_DOING = {
+    "py-": "runs Python",
+    "output": "writes a file",
+    "input": "reads a file",
+    "include": "reads a file",
+    "print-": "prints, or writes a file",
+    "extract": "prints a term",
+    "panic": "ends the search",
+    "check": "is a question, and no rule",
+    "prove": "is a question, and no rule",
+    "query": "is a question, and no rule",
+    "fail": "is a question, and no rule",
+    "run": "runs rules, which is done by the search",
+    "saturate": "runs rules, which is done by the search",
+    "repeat": "runs rules, which is done by the search",
+    "seq": "runs rules, which is done by the search",
+    "push": "changes the state of the engine",
+    "pop": "changes the state of the engine",
+    "set-option": "changes the state of the engine",
+    "simplify": "changes the state of the engine",
+    "subsume": "hides terms that other rules need",
+    "unstable-": "is an instrument of the engine",
+}
+
+
+@dataclass
+class Terms:
+    """Checks the terms of one rule; the sorts of its variables are learnt from where they stand."""
+
+    words: Vocabulary
+    file: str
+    sorts: dict[str, str] = field(default_factory=dict)
+
+    def check(self, term: SExpr, wanted: str = "", line: int = 0) -> str:
+        """Check a term that should be of a sort, and return the sort that it has, if that is known.
+
+        Raises:
+            RuleSyntaxError: if a name is not declared, or has other operands than it takes.
+            ForbiddenRuleError: if a name stands for something that a rule may not do.
+        """
+        found = self._word(term, wanted, line) if isinstance(term, str) else self._call(term, wanted)
+        if wanted and found and wanted != found:
+            at = term.line if isinstance(term, Form) else line
+            raise self._error(at, f"{show(term)} is a {found} where a {wanted} is needed")
+        return found or wanted
+
+    def fact(self, form: SExpr, line: int) -> None:
+        """Check a condition: an equation, a comparison, a relation, or a term that has to be there."""
+        if not isinstance(form, Form):
+            raise self._error(line, f"{form} is no condition; write it in parentheses")
+        name = head(form)
+        if name not in ASKED:
+            self.check(form)
+            return
+        least, most = ASKED[name]
+        self._count(form, least, most, f"{least}{' or more' if most > least else ''}")
+        if "contains" in name:
+            for item in form[1:]:
+                self.check(item, line=form.line)
+            return
+        for _ in range(2):  # what one side teaches is true of the other
+            sort = ""
+            for item in form[1:]:
+                sort = self.check(item, sort, form.line)
+
+    def _word(self, word: str, wanted: str, line: int) -> str:
+        if word.startswith("$"):
+            if word not in self.words.values:
+                known = self.words.values
+                raise self._error(
+                    line, f"there is no value {word!r}; there are: {listing(known)}.{suggestion(word, known)}"
+                )
+            return self.words.values[word]
+        if literal(word):
+            return literal(word)
+        if word.startswith((":", "@")):
+            raise self._error(line, f"{word!r} cannot stand here")
+        if wanted and word != "_" and not self.sorts.get(word):
+            self.sorts[word] = wanted
+        return self.sorts.get(word, "")
+
+    def _call(self, form: Form, wanted: str) -> str:
+        name = head(form)
+        if not name:
+            what = f"{show(form)[:60]} does not begin with a name" if form else "() is empty"
+            raise self._error(form.line, what)
+        if name in self.words.declared:
+            return self._declared(form, wanted)
+        if name == "unstable-multiset-map":
+            return self._mapped(form)
+        if name not in COMPUTED:
+            raise self._unknown(form)
+        least, most = COMPUTED[name]
+        self._count(form, least, most, str(least))
+        if name == "bigrat":
+            self._fraction(form)
+        sort = wanted if name in _ALIKE else ""
+        inner = {"bigrat": "BigInt", "bigint": "i64", "numer": "BigRat", "denom": "BigRat"}.get(name, "")
+        for item in form[1:]:
+            found = self.check(item, inner or sort, form.line)
+            sort = sort or (found if name in _ALIKE else "")
+        self._divided(form)
+        return sort if name in _ALIKE else {"bigrat": "BigRat"}.get(name, "BigInt" if inner else "")
+
+    def _declared(self, form: Form, wanted: str) -> str:
+        declared = self.words.declared[form[0]]  # type: ignore[index]
+        takes = " ".join(declared.inputs) or "nothing"
+        self._count(form, len(declared.inputs), len(declared.inputs), f"{len(declared.inputs)}: {takes}")
+        for item, sort in zip(form[1:], declared.inputs, strict=True):
+            self.check(item, sort, form.line)
+        if wanted and not declared.output:
+            raise self._error(form.line, f"{show(form)[:60]} is a condition, and no term")
+        return declared.output
+
+    def _mapped(self, form: Form) -> str:
+        """(unstable-multiset-map (unstable-fn "name" …) terms): a constructor over the terms of a sum."""
+        match form[1:]:
+            case [["unstable-fn", str(name), *given], terms] if name.strip('"') in self.words.declared:
+                declared = self.words.declared[name.strip('"')]
+                if declared.kind != "constructor" or (*declared.inputs[-1:], declared.output) != (
+                    "Tensor",
+                    "Tensor",
+                ):
+                    raise self._error(form.line, f"{name} does not make a tensor of a tensor")
+                self.check(form.having([name.strip('"'), *given, "_"]))
+                self.check(terms, "Terms", form.line)
+                return "Terms"
+        raise self._error(form.line, '(unstable-multiset-map (unstable-fn "constructor" …) terms) is needed')
+
+    def _fraction(self, form: Form) -> None:
+        match form[2]:
+            case ["bigint", str(below)] if literal(below) == "i64":
+                if int(below) == 0:
+                    raise self._error(form.line, f"{show(form)} divides by zero")
+            case _:
+                raise self._error(
+                    form.line,
+                    f"in {show(form)} the denominator has to be a number, as in (bigint 2). To divide, "
+                    "write (/ p q)",
+                )
+
+    def _divided(self, form: Form) -> None:
+        zeros = ("0", "0.0", "$0", "(bigint 0)", "(bigrat (bigint 0) (bigint 1))")
+        if head(form) in ("/", "%") and show(form[2]) in zeros:
+            raise self._error(form.line, f"{show(form)} divides by zero")
+
+    def _count(self, form: Form, least: int, most: int, takes: str) -> None:
+        count = len(form) - 1
+        if not least <= count <= most:
+            raise self._error(
+                form.line,
+                f"{show(form)[:80]} has {count} operand{'' if count == 1 else 's'}, "
+                f"but {form[0]} takes {takes}",
+            )
+
+    def _unknown(self, form: Form) -> RuleSyntaxError | ForbiddenRuleError:
+        name = head(form)
+        if name in ASKED:
+            return self._error(form.line, f"{show(form)[:60]} is a condition, and no term")
+        does = doing(name)
+        if does:
+            return ForbiddenRuleError.at(self.file, form.line, f"'{name}' {does}")
+        known = [*self.words.declared, *COMPUTED]
+        return self._error(
+            form.line,
+            f"there is no constructor, function or relation {name!r} before this line."
+            f"{suggestion(name, known)}",
+        )
+
+    def _error(self, line: int, problem: str) -> RuleSyntaxError:
+        return RuleSyntaxError.at(self.file, line, problem)
+
+
+def doing(name: str) -> str:
+    """Return what a word of the engine does that is no rule, or nothing.
+
+    >>> doing("py-eval"), doing("scale")
+    ('runs Python', '')
+    """
+    exact = _DOING.get(name) or next(
+        (v for k, v in _DOING.items() if k[-1] == "-" and name.startswith(k)), ""
+    )
+    return exact or ("runs rules, which is done by the search" if name.startswith("run-") else "")
