@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from tensorgrad_eg.egraph.derive import DERIVE, Derived, derive, for_print, tidi
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.modes import with_modes
 from tensorgrad_eg.egraph.saturate import Budget, Report
-from tensorgrad_eg.errors import MissingSizeError, OperandError, OptionError, UnknownEdgeError
+from tensorgrad_eg.errors import OperandError
 from tensorgrad_eg.expr import Number, Tensor, as_tensor, variables
+from tensorgrad_eg.expr.sizes import empty
+from tensorgrad_eg.expr.sizes import numbers as checked_numbers
 from tensorgrad_eg.extract.assumed import assumed
 from tensorgrad_eg.extract.baseline import modes
 from tensorgrad_eg.extract.extract import SEARCH, Extracted, Searched, search, timed
@@ -28,6 +31,7 @@ from tensorgrad_eg.extract.extract import extract as extract_best
 from tensorgrad_eg.extract.halves import discounted, halved
 from tensorgrad_eg.extract.lower import lower
 from tensorgrad_eg.extract.pieces import Pieces, pieces
+from tensorgrad_eg.options import check_options
 from tensorgrad_eg.plan.cost import total_flops
 from tensorgrad_eg.plan.folding import fold
 from tensorgrad_eg.plan.plan import Baseline, Plan
@@ -45,6 +49,8 @@ class Problem:
 
     expressions: list[Tensor]
     structure: Any
+    #: Plans the same for other sizes from the beginning.
+    again: Callable[[Mapping[str, int]], Plan]
     derived: Derived
     searched: Searched
     report: Report
@@ -123,8 +129,8 @@ class Problem:
         return Baseline(cost, costs) if costs else Baseline(start, {"reverse": start})
 
     def resize(self, plan: Plan, sizes: Mapping[str, int]) -> Plan:
-        """The same e-graph, priced for other sizes."""
-        return self.plan(sizes)
+        """The same e-graph, priced for other sizes; where others are zero than before, another e-graph."""
+        return self.plan(sizes) if empty(sizes) == empty(plan.sizes) else self.again(sizes)
 
     def check(self, plan: Plan, **options: Any) -> Any:
         """Compares the plan with the expressions."""
@@ -183,11 +189,14 @@ def optimize(
         >>> [v.name for v in plan.inputs if plan.program.readers(v.name)]
         ['A']
     """
-    if extract not in ("greedy", "exact"):
-        raise OptionError.of("extract", extract, ("greedy", "exact"))
+    check_options(extract=extract, effort=effort, seed=seed)
+    again = partial(
+        optimize, wanted, rules=rules, assume=assume, seconds=seconds, extract=extract, effort=effort,
+        seed=seed, structured=structured, symmetric=symmetric,
+    )  # fmt: skip
     deadline = Deadline.of(seconds)
     expressions, structure = _flat(wanted)
-    numbers = _checked_sizes(expressions, sizes or {})
+    numbers = checked_numbers(expressions, {} if sizes is None else sizes)
     files = rule_files(rules)
     facts = checked(assume, variables(expressions))
     report = Report()
@@ -206,8 +215,9 @@ def optimize(
         timed(report, "search", started)
         exact = seconds if extract == "exact" else None
         problem = Problem(
-            expressions, structure, derived, searched, report, seed, exact, files, parts, facts, symmetric
-        )
+            expressions, structure, again, derived, searched, report, seed, exact, files, parts, facts,
+            symmetric,
+        )  # fmt: skip
         return problem.plan(numbers, progress.cost)
 
 
@@ -238,22 +248,6 @@ def _flat(wanted: Wanted) -> tuple[list[Tensor], Any]:
 
 def _tensor(e: Tensor | float) -> Tensor:
     return as_tensor(e)
-
-
-def _checked_sizes(expressions: Sequence[Tensor], sizes: Mapping[str, int]) -> dict[str, int]:
-    """The size of every symbol, in order of appearance."""
-    symbols: dict[str, None] = {}
-    for variable in variables(expressions).values():
-        symbols |= dict.fromkeys(s for s in variable.shape.values() if isinstance(s, str))
-    for e in expressions:
-        symbols |= dict.fromkeys(s for s in e.shape.values() if isinstance(s, str))
-    for name in sizes:
-        if name not in symbols:
-            raise UnknownEdgeError.of(name, "the set of size symbols", symbols)
-    missing = [symbol for symbol in symbols if symbol not in sizes]
-    if missing:
-        raise MissingSizeError.of(missing, {s: int(n) for s, n in sizes.items()})
-    return {symbol: int(sizes[symbol]) for symbol in symbols}
 
 
 __all__ = ["Number", "Problem", "optimize", "simplify"]

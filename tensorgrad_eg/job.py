@@ -215,7 +215,7 @@ def read_sizes(texts: Iterable[str], edges: Mapping[str, str]) -> dict[str, int]
     origin: dict[str, str] = {}
     for word in split(texts):
         match = re.fullmatch(r"(\w+)=([0-9][0-9_]*)", word)
-        if not match or int(match[2]) < 1:
+        if not match:
             raise ArgumentError(f"'{word}' is no size: write edge=number, as in --sizes b=128,x=100")
         edge, number = match[1], int(match[2])
         if edge not in edges:

@@ -193,7 +193,7 @@ def test_rules_of_a_file(capsys: Capture, tmp_path: Path) -> None:
         (["grad", L2, "--wrt", "W"], "for: b, x, y. Add them, as in --sizes b=10,x=10,y=10"),
         (["grad", L2, "--wrt", "W", "--sizes", "b=8,x=5"], "for: y. Add it, as in --sizes b=8,x=5,y=10"),
         (["grad", L2, "--wrt", "W", "--sizes", "b:8"], "'b:8' is no size: write edge=number, as in --sizes"),
-        (["grad", L2, "--wrt", "W", "--sizes", "b=0"], "'b=0' is no size"),
+        (["grad", L2, "--wrt", "W", "--sizes", "b=-1"], "'b=-1' is no size"),
         (["grad", L2, "--wrt", "W", "--sizes", "batch=8"], "has no edge 'batch'; its edges are: b, "),
         (["grad", L2, "--wrt", "W", "--sizes", "b=8,b=9"], "edge 'b' has size 8 but .* 9"),
         (["optimize", "A[i,k] A[j,k]", "--sizes", "i=2,j=3"], "edge 'i' has size 2 but edge 'j' .* j=2"),

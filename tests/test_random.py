@@ -14,8 +14,8 @@ from hypothesis import seed as seeded
 from strategies import SIZES, Case, cases
 
 import tensorgrad_eg as tg
+from tensorgrad_eg.expr.sizes import symbols
 from tensorgrad_eg.verify import inspect_snapshot, snapshots
-from tensorgrad_eg.verify.evaluate import symbols
 
 EXAMPLES = int(os.environ.get("TENSORGRAD_EG_EXAMPLES", "200"))
 

@@ -8,10 +8,10 @@ import pytest
 from rules_corpus import CORPUS, SIZES
 
 import tensorgrad_eg as tg
+from tensorgrad_eg.expr.sizes import symbols
 from tensorgrad_eg.rules.catalogue import rules_of
 from tensorgrad_eg.rules.files import rule_files
 from tensorgrad_eg.verify import check_snapshot, snapshots
-from tensorgrad_eg.verify.evaluate import symbols
 
 
 @lru_cache

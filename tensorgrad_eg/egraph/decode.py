@@ -25,6 +25,7 @@ from tensorgrad_eg.expr import (
     fresh,
     variables,
 )
+from tensorgrad_eg.expr.ones import spread
 
 
 def decode(derived: Derived, output: int, like: Tensor) -> Tensor:
@@ -43,10 +44,11 @@ def decode(derived: Derived, output: int, like: Tensor) -> Tensor:
         )
     result = done[root]
     labels = {edge: names[label] for edge, label in derived.outputs[output].labels}
-    if set(labels.values()) != set(result.edges):
-        return result  # constant along an edge: shown as it is
     back = {name: edge for edge, name in labels.items()}
-    return result.rename(back).transpose(*like.edges)
+    # A normal form has no edge along which it is constant; an expression has those that it was given.
+    return spread(result.rename({name: back[name] for name in result.edges}), like.shape).transpose(
+        *like.edges
+    )
 
 
 def _edge_names(derived: Derived, output: int) -> Mapping[str, str]:
@@ -78,6 +80,9 @@ def node_expression(
         2 x[k]
     """
     over = [names[edge] for edge in sorted(payload)] if isinstance(payload, frozenset) else []
+    if over and (absent := set(over).difference(*(kid.edges for kid in kids))):
+        sizes = {names[edge]: symbols[edge] for edge in sorted(payload) if names[edge] in absent}
+        kids = [*kids[:-1], spread(kids[-1], sizes)]
     match op:
         case "variable":
             return _read(given[payload[0]], [names[axis] for axis in payload[1]])
@@ -88,7 +93,7 @@ def node_expression(
         case "constant":
             return Constant(payload)
         case "extent":
-            return Extent(payload)
+            return Number(int(payload)) if payload.isdigit() else Extent(payload)
         case "contract":
             return Contract(over, *kids)
         case "reduce":

@@ -15,6 +15,7 @@ from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import RuleError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
+from tensorgrad_eg.expr.sizes import empty
 from tensorgrad_eg.rules.files import RuleFile
 from tensorgrad_eg.rules.vocabulary import DIRECTED
 
@@ -214,6 +215,7 @@ def derive(
         'scale'
     """
     work = _Derivation(sizes, engines or Engines())
+    work.encoder.empty = empty(sizes)
     work.run(roots)
     encoder = work.encoder
     outputs = [encoder.done[root] for root in roots]

@@ -61,6 +61,8 @@ class Encoder:
     dag: Dag = field(default_factory=Dag)
     labels: Labels = field(default_factory=Labels)
     done: dict[Tensor, Encoded] = field(default_factory=dict)
+    #: Size symbols whose number is zero: sums over their edges have no terms, whatever else is true of them.
+    empty: frozenset[str] = frozenset()
 
     def put(self, e: Tensor) -> None:
         """Encodes an expression whose parts are encoded; derivatives are not, see `request`."""
@@ -74,9 +76,7 @@ class Encoder:
             case Constant(name):
                 self._store(e, put("constant", name), {})
             case Extent(size):
-                self._store(
-                    e, put("number", Fraction(size)) if isinstance(size, int) else put("extent", size), {}
-                )
+                self._store(e, put("extent", str(self._size(size))), {})
             case Delta(i, j, size):
                 own = {edge: self._label(edge, size) for edge in (i, j)}
                 self._store(e, put("delta", (own[i], own[j])), own)
@@ -151,6 +151,7 @@ class Encoder:
 
     def _label(self, edge: str, size: int | str) -> str:
         """The edge's own name, unless that has another size already."""
+        size = self._size(size)
         if self.labels.symbols.setdefault(edge, size) == size:
             return edge
         return next(
@@ -162,7 +163,11 @@ class Encoder:
             None,
         ) or self.labels.fresh(edge, size)
 
+    def _size(self, size: int | str) -> int | str:
+        return 0 if size in self.empty else size
+
     def _unused(self, edge: str, size: int | str) -> str:
+        size = self._size(size)
         if edge in self.labels.symbols:
             return self.labels.fresh(edge, size)
         self.labels.symbols[edge] = size
@@ -185,7 +190,7 @@ class Encoder:
     def _other(self, edge: str, size: int | str, taken: Mapping[str, str]) -> str:
         label = self._label(edge, size)
         while label in taken.values():
-            label = self.labels.fresh(label, size)
+            label = self.labels.fresh(label, self._size(size))
         return label
 
     def _renamed(self, node: int, names: Mapping[str, str]) -> int:

@@ -111,7 +111,9 @@ class Engine:
         """
         self.symbols.update(symbols or {})
         names = "".join(f"(set (symbol {quote(e)}) {quote(str(s))})" for e, s in sorted(self.symbols.items()))
-        self.command(names)
+        counts = sorted({size for size in self.symbols.values() if isinstance(size, int) and size})
+        lengths = "".join(f'(set (length "{n}") (bigrat (bigint {n}) (bigint 1)))' for n in counts)
+        self.command(f"(set (hollow) (set-empty)) {names} {lengths}")
         for chunk in _chunks(range(len(dag.nodes)), _CHUNK):
             inside = set(chunk)
             needed = sorted({c for at in chunk for c in dag.nodes[at].children} - inside)

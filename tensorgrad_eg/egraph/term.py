@@ -140,6 +140,16 @@ class Dag:
         return moved
 
 
+def extent(size: str, sizes: Mapping[str, int]) -> int:
+    """The number of a size that an e-node has as text: a symbol, or the number itself.
+
+    Example:
+        >>> extent("n", {"n": 3}), extent("5", {})
+        (3, 5)
+    """
+    return int(size) if size.isdigit() else sizes[size]
+
+
 def free_edges(node: ENode, children: list[frozenset[str]]) -> frozenset[str]:
     """The free edges of a node whose children have these.
 

@@ -16,11 +16,11 @@ from tensorgrad_eg.emit.identifiers import letters
 from tensorgrad_eg.plan.products import Edges
 
 SOFTMAX = """def softmax(z, axis):
-    e = {np}.exp(z - z.max(axis, keepdims=True))
+    e = {np}.exp(z - z.max(axis, keepdims=True, initial=-{np}.inf))
     return e / e.sum(axis, keepdims=True)
 """
 LOGSUMEXP = """def logsumexp(z, axis):
-    m = z.max(axis, keepdims=True)
+    m = z.max(axis, keepdims=True, initial=-{np}.inf)
     m = {np}.where({np}.isfinite(m), m, 0)
     return {np}.log({np}.exp(z - m).sum(axis)) + m.squeeze(axis)
 """

@@ -16,7 +16,7 @@ from tensorgrad_eg.emit.library import Library, axes_text
 from tensorgrad_eg.plan.products import Edges
 
 SOFTMAX = """def softmax(z, dim):
-    e = torch.exp(z - z.amax(dim, keepdim=True))
+    e = torch.exp(z - z.amax(dim, keepdim=True)) if z.numel() else z
     return e / e.sum(dim, keepdim=True)
 """
 

@@ -37,7 +37,7 @@ def check_name(kind: str, name: object) -> str:
 
 
 def check_size(size: object) -> Size:
-    """Return an edge size: a symbol, or a positive integer.
+    """Return an edge size: a symbol, or an integer that is not negative.
 
     >>> check_size("n"), check_size(5)
     ('n', 5)
@@ -47,9 +47,11 @@ def check_size(size: object) -> Size:
     try:
         number = operator.index(size)  # type: ignore[arg-type]
     except TypeError:
-        raise NumberError(f"the size of an edge is a symbol or a positive integer, not {size!r}.") from None
-    if number < 1 or isinstance(size, bool):
-        raise NumberError(f"the size of an edge is a symbol or a positive integer, not {size!r}.")
+        raise NumberError(
+            f"the size of an edge is a symbol or an integer, 0 or more, not {size!r}."
+        ) from None
+    if number < 0 or isinstance(size, bool):
+        raise NumberError(f"the size of an edge is a symbol or an integer, 0 or more, not {size!r}.")
     return number
 
 

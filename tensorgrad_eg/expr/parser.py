@@ -4,7 +4,8 @@
     product    = factor {["*" | "/"] factor}         from left to right; side by side is a product
     factor     = ["-"] atom [("^" | "**") exponent]
                | ("sum_k" | "sum_{i,k}") product     the sum extends over all of the product that follows
-    atom       = number | name | name "[" edges "]" | function "(" … ")" | "(" expression ")" | "|" edge "|"
+    atom       = number | name | (number | name) "[" edges "]"
+               | function "(" … ")" | "(" expression ")" | "|" edge "|"
 
 Σ may stand for `sum`. Nothing is summed unless it says so: `A[i,k] x[k]` has the edges i and k, but
 `sum_k A[i,k] x[k]` has i only; `sum(…)` sums over all edges, and `sum(…, k)` over k.
@@ -12,7 +13,7 @@
 A variable has the edges with which it appears first, and may appear with others later: `A[i,k] A[j,k]`. The
 size symbol of an edge is its name, wherever it appears; but edges at the same place of one variable have one
 size, that of the name which comes first in the text: here i and j both have size i. `δ[i,j]` is the identity,
-and `|k|` the size of k.
+`|k|` the size of k, and `1[k]` is one along k.
 
 >>> print(parse("sum((sum_k A[i,k] x[k] - y[i])^2)"))
 Σ_i (Σ_k A[i,k] x[k] - y[i])^2
@@ -31,6 +32,8 @@ from tensorgrad_eg.expr.cursor import Cursor
 from tensorgrad_eg.expr.functions import FUNCTIONS, pi
 from tensorgrad_eg.expr.leaves import Extent, Number, Variable, delta
 from tensorgrad_eg.expr.lexer import Token, tokens
+from tensorgrad_eg.expr.names import distinct
+from tensorgrad_eg.expr.ones import spread
 from tensorgrad_eg.expr.products import labelled, product
 from tensorgrad_eg.expr.scope import IDENTITY, declare, sizes
 from tensorgrad_eg.expr.tensor import Tensor
@@ -155,7 +158,7 @@ class _Parser(Cursor):
     def atom(self) -> Tensor:
         word = self.word
         if word.kind == "number":
-            return Number(self.number())
+            return self.constant(word, self.number())
         if word.kind == "name":
             return self.named()
         if self.take("("):
@@ -169,6 +172,13 @@ class _Parser(Cursor):
         raise self.error(
             "expected a tensor" if word.kind == "end" else f"expected a tensor, not '{word.text}'"
         )
+
+    def constant(self, word: Token, value: Fraction) -> Tensor:
+        """Read a number, or one that is the same along edges."""
+        edges = self.edges("[", "]") if self.word.text == "[" else ()
+        with self.at(word):
+            distinct(edges, f"{word.text}[{','.join(edges)}]")
+            return spread(Number(value), {edge: self.symbols[edge] for edge in edges})
 
     def named(self) -> Tensor:
         """Read what starts with a name: a function, the identity, pi, or a variable."""

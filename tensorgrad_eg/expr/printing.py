@@ -21,6 +21,7 @@ from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, Variable
 from tensorgrad_eg.expr.linear import Add, Contract, Reduce, Rename, Scale
 from tensorgrad_eg.expr.names import fresh
 from tensorgrad_eg.expr.nonlinear import Apply, LogSumExp, Power, Softmax
+from tensorgrad_eg.expr.ones import edges_of_ones
 from tensorgrad_eg.expr.tensor import Tensor
 from tensorgrad_eg.expr.walk import children, postorder
 
@@ -177,6 +178,18 @@ def _write(node: Tensor, scope: Scope) -> Text:
 
 def _open(node: Tensor, scope: Scope) -> Text:
     """Write a node itself, even if it is a named part."""
+    same = _constant(node, scope)
+    return _opened(node, scope) if same is None else same
+
+
+def _constant(node: Tensor, scope: Scope) -> Text | None:
+    """Write a whole number that is the same along edges: the number with these edges, 1[i]."""
+    factor, arg = (node.factor, node.arg) if isinstance(node, Scale) else (Fraction(1), node)
+    edges = edges_of_ones(arg) if factor >= 0 and factor.denominator == 1 else None
+    return None if edges is None else Text(f"{factor}{scope.subscript(node.edges)}", Form.ATOM)
+
+
+def _opened(node: Tensor, scope: Scope) -> Text:
     match node:
         case Contract(over, left, Delta(i, j)) if over in ({i}, {j}) and {i, j} <= {*left.edges}:
             inner = scope.bind(node, over)  # a diagonal: the two edges have one name

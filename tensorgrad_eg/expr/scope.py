@@ -29,6 +29,8 @@ def sizes(words: list[Token]) -> dict[str, str]:
         for edge in edges:
             symbol.setdefault(edge, edge)
         same = edges[:1] * len(edges) if name in IDENTITY else first.setdefault(name, edges)
+        if not name.isidentifier():
+            continue  # a number: it has the edges that it has here
         for edge, other in zip(edges, same, strict=False):
             old, new = sorted((symbol[edge], symbol[other]), key=list(symbol).index, reverse=True)
             symbol = {key: new if value == old else value for key, value in symbol.items()}
@@ -52,7 +54,7 @@ def _subscripts(words: list[Token]) -> list[tuple[str, list[str]]]:
     found: list[tuple[str, list[str]]] = []
     inside = False
     for before, word in pairwise(words):
-        if word.text == "[" and before.kind == "name":
+        if word.text == "[" and before.kind in ("name", "number"):
             found.append((before.text, []))
             inside = True
         elif inside and word.kind == "name":

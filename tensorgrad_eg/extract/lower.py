@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad_eg.egraph.term import ENode
+from tensorgrad_eg.egraph.term import ENode, extent
 from tensorgrad_eg.expr import POINTWISE, fresh
 from tensorgrad_eg.extract.priced import Priced, Way
 from tensorgrad_eg.extract.search import Solution
@@ -30,10 +30,11 @@ def lower(
     """
     work = _Lowering(priced, solution, symbols, frozenset(given.name for given in inputs))
     results = []
-    for root, labels, names in outputs:
-        at = priced.snapshot.roots[root]
-        work.need(priced.alias[at].group)
-        results.append(Output(work.read(at), labels, names))
+    with np.errstate(all="ignore"):  # a constant may be infinite, or none: what the arrays would have given
+        for root, labels, names in outputs:
+            at = priced.snapshot.roots[root]
+            work.need(priced.alias[at].group)
+            results.append(Output(work.read(at), labels, names))
     return Program(tuple(inputs), tuple(work.steps), tuple(results), work.label_sizes(results), symbols)
 
 
@@ -141,11 +142,11 @@ class _Lowering:
             case "constant":
                 return math.pi, "π"
             case "extent":
-                return float(self.symbols[payload]), f"|{payload}|"
+                return float(extent(payload, self.symbols)), f"|{payload}|"
             case "scale":
                 return float(payload) * parts[0][0], f"{payload}·{parts[0][1]}"
             case "power":
-                return parts[0][0] ** float(payload), f"{parts[0][1]}^{payload}"
+                return float(np.float64(parts[0][0]) ** float(payload)), f"{parts[0][1]}^{payload}"
             case "apply":
                 value = POINTWISE[payload].evaluate(np.float64(parts[0][0]))
                 return float(value), f"{payload}({parts[0][1]})"

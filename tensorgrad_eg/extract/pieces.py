@@ -17,7 +17,7 @@ import numpy as np
 
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import Dag, ENode
+from tensorgrad_eg.egraph.term import Dag, ENode, extent
 from tensorgrad_eg.expr import POINTWISE, Tensor
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.peel import Pair, Peeler, Product
@@ -269,13 +269,15 @@ def _value(node: ENode, parts: Sequence[Fraction | float], sizes: Mapping[str, i
         case "constant":
             return math.pi
         case "extent":
-            return Fraction(sizes[payload])
+            return Fraction(extent(payload, sizes))
         case "power" if payload.denominator == 1 and parts[0]:
             return parts[0] ** int(payload)
         case "power":
-            return float(np.float64(parts[0]) ** float(payload))
+            with np.errstate(all="ignore"):
+                return float(np.float64(parts[0]) ** float(payload))
         case "apply":
-            return float(POINTWISE[payload].evaluate(np.float64(parts[0])))
+            with np.errstate(all="ignore"):
+                return float(POINTWISE[payload].evaluate(np.float64(parts[0])))
         case "add":
             return sum(parts, start=Fraction(0))
         case _:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import prod
+from math import isfinite, prod
 
 from tensorgrad_eg.plan.notation import indexed, number_text
 from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
@@ -174,8 +174,12 @@ class _Assembly:
         return edge
 
     def term(self, term: Term, labels: Mapping[str, str], alone: bool) -> Operand:
-        number = Fraction(term.coefficient)
         factors = [Operand(f.name, tuple(labels[edge] for edge in f.edges)) for f in term.factors]
+        if isfinite(term.coefficient):
+            number = Fraction(term.coefficient)
+        else:  # no fraction: a root of a negative number, or one over a size of zero
+            number = Fraction(1)
+            factors.append(self.step("constant", value=float(term.coefficient)))
         if len(factors) == 1 and not term.deltas and not alone:
             return replace(factors[0], factor=number)
         factors.sort(key=lambda f: prod(self.sizes[edge] for edge in f.edges))

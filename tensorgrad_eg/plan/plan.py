@@ -21,7 +21,8 @@ from importlib import import_module
 from os import PathLike
 from typing import Any, Protocol, Self
 
-from tensorgrad_eg.errors import MissingExtraError, TensorgradError, UnknownEdgeError
+from tensorgrad_eg.errors import MissingExtraError, TensorgradError
+from tensorgrad_eg.expr.sizes import by_symbol
 from tensorgrad_eg.plan.arrays import Signature
 from tensorgrad_eg.plan.cost import total_flops
 from tensorgrad_eg.plan.folding import fold
@@ -216,11 +217,10 @@ class Plan:
         return self._source("check").check(self, *arguments, **options)
 
     def resize(self, sizes: Mapping[str, int]) -> Plan:
-        """The plan for other sizes; those that are not given stay."""
-        for symbol in sizes:
-            if symbol not in self.sizes:
-                raise UnknownEdgeError.of(symbol, "this plan", self.sizes)
-        plan: Plan = self._source("resize").resize(self, {**self.sizes, **sizes})
+        """The plan for other sizes, given as for `optimize`; those that are not given stay."""
+        source = self._source("resize")
+        found = by_symbol(source.expressions, sizes, self.sizes)
+        plan: Plan = source.resize(self, {**self.sizes, **found})
         return plan
 
     def explain(self, *arguments: Any, **options: Any) -> Any:

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, MissingSizeError, SizeError
-from tensorgrad_eg.expr import Delta, Derivative, Extent, Tangent, Tensor, Variable, postorder, variables
+from tensorgrad_eg.expr import Derivative, Tangent, Tensor, Variable, postorder, variables
+from tensorgrad_eg.expr.sizes import symbols
 from tensorgrad_eg.verify.differences import smooth
 from tensorgrad_eg.verify.evaluation import Evaluation
 from tensorgrad_eg.verify.labelled import Labelled, Numpy, Torch, aligned
@@ -116,20 +117,6 @@ def sizes_of(
     if unknown:
         raise MissingSizeError.of(unknown, known)
     return known
-
-
-def symbols(roots: Iterable[Tensor]) -> list[str]:
-    """Every size symbol in expressions, in order of appearance.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> symbols([Variable("A", i="n", k=2)])
-    ['n']
-    """
-    found: dict[str, None] = {}
-    for e in postorder(roots):
-        sizes = (*e.shape.values(), *([e.size] if isinstance(e, Delta | Extent) else []))
-        found |= dict.fromkeys(size for size in sizes if isinstance(size, str))
-    return list(found)
 
 
 def _match(variable: Variable, shape: tuple[int, ...], known: dict[str, int], owner: dict[str, str]) -> None:
