@@ -81,7 +81,9 @@ class Signature:
         if missing := [name for name in self.read if name not in arrays]:
             raise ArrayNameError.missing(missing, self.read)
         backend = _backend(arrays)
-        converted = {name: array if _is_array(array) else np.asarray(array) for name, array in arrays.items()}
+        converted = {name: _plain(name, array) for name, array in arrays.items()}
+        if backend == "torch":
+            _check_torch(converted)
         for name, array in converted.items():
             if name in self.shapes and tuple(array.shape) != self.shapes[name]:
                 raise _shape_error(self.inputs[name], self.shapes[name], tuple(array.shape))
@@ -94,16 +96,56 @@ class Signature:
         first = next(iter(arrays.values()))
         if type(first) is not np.ndarray and kind(first) == "numpy":
             return False
-        same, dtype = type(first), first.dtype
-        floating = dtype.is_floating_point if kind(first) == "torch" else dtype.kind == "f"
-        return bool(floating) and all(
+        same, dtype, torch = type(first), first.dtype, kind(first) == "torch"
+        floating = dtype.is_floating_point if torch else dtype.kind == "f"
+        alike = bool(floating) and all(
             type(array) is same and array.dtype == dtype and array.shape == self.shapes[name]
             for name, array in arrays.items()
+        )
+        return alike and (
+            not torch or (len({(a.device, a.layout) for a in arrays.values()}) == 1 and _dense(first))
         )
 
 
 def _is_array(array: object) -> bool:
     return kind(array) != "numpy" or isinstance(array, np.ndarray)
+
+
+def _plain(name: str, array: Any) -> Any:
+    """An array without the manners of a subclass: a matrix, for one, would multiply where others do not."""
+    if kind(array) != "numpy":
+        return array
+    if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+        raise ArrayKindError(
+            f"array {name} has masked entries, which plans do not know. Fill them in: {name}.filled(0)."
+        )
+    try:
+        return np.asarray(array)
+    except ValueError as error:
+        raise ArrayKindError(
+            f"{name} cannot be made an array: {error}. Give each row of a list as many entries as the others."
+        ) from error
+
+
+def _dense(tensor: Any) -> bool:
+    """Whether a tensor of torch has all of its entries, one after the other."""
+    return str(tensor.layout) == "torch.strided" and not tensor.is_quantized
+
+
+def _check_torch(arrays: Mapping[str, Any]) -> None:
+    """Tensors of torch are dense, and all on one device."""
+    tensors = {name: array for name, array in arrays.items() if kind(array) == "torch"}
+    devices: dict[str, str] = {}
+    for name, tensor in tensors.items():
+        if not _dense(tensor):
+            found, fix = ("quantized", "dequantize") if tensor.is_quantized else (tensor.layout, "to_dense")
+            raise ArrayKindError(f"tensor {name} is {found}; plans compute with dense ones: {name}.{fix}().")
+        devices.setdefault(str(tensor.device), name)
+    if len(devices) > 1:
+        found = ", ".join(f"{name} is on {device}" for device, name in devices.items())
+        raise ArrayKindError(
+            f"the tensors of one call are on one device, but {found}. Move one: x.to(device)."
+        )
 
 
 def _backend(arrays: Mapping[str, Any]) -> str:
@@ -134,9 +176,9 @@ def _unified(backend: str, arrays: Mapping[str, Any]) -> dict[str, Any]:
     if not arrays:
         return {}
     for name, array in arrays.items():
-        if np.dtype(array.dtype).kind not in "fiubV":
+        if array.dtype.kind not in "fiubV" or array.dtype.type is np.void:
             raise ArrayKindError(f"array {name} has dtype {array.dtype}; plans compute with real numbers.")
-    floating = [array.dtype for array in arrays.values() if np.dtype(array.dtype).kind in "fV"]
+    floating = [array.dtype for array in arrays.values() if array.dtype.kind in "fV"]
     dtype = np.result_type(*floating) if floating else np.dtype(np.float64)
     return {name: array if array.dtype == dtype else array.astype(dtype) for name, array in arrays.items()}
 
