@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from keyword import iskeyword
+from pathlib import PurePath
 from typing import Self
 
 
@@ -525,6 +526,53 @@ class CheckError(TensorgradError, AssertionError):
             f"{what} differs from {reference} by {error:.3g} (relative), more than {tolerance:.3g}: "
             "this is a bug, please report the expression."
         )
+
+
+class PlanFileError(TensorgradError, ValueError):
+    """A file that holds no plan, or a damaged one.
+
+    >>> print(PlanFileError.damaged("step t1 reads 'A', which is neither an input nor an earlier step"))
+    this plan is damaged: step t1 reads 'A', which is neither an input nor an earlier step.
+    """
+
+    @classmethod
+    def damaged(cls, problem: str) -> Self:
+        """Say what is wrong with a plan in a file."""
+        return cls(f"this plan is damaged: {ended(problem)}")
+
+
+class PlanFileNotFoundError(PlanFileError, FileNotFoundError):
+    """A plan file that does not exist.
+
+    >>> print(PlanFileNotFoundError.of("plam.json", ["plan.json"]))
+    there is no plan file 'plam.json'. Did you mean 'plan.json'?
+    """
+
+    @classmethod
+    def of(cls, path: object, near: Iterable[str] = ()) -> Self:
+        """Say which file was not found; `near` are the files that are there."""
+        return cls(f"there is no plan file {str(path)!r}.{suggestion(str(path), near)}")
+
+
+class WriteError(TensorgradError, OSError):
+    """A file that cannot be written.
+
+    >>> print(WriteError.of("plans", IsADirectoryError()))
+    'plans' cannot be written: it is a folder. Name a file in it.
+    >>> print(WriteError.of("plans/plan.json", FileNotFoundError()))
+    'plans/plan.json' cannot be written: there is no folder 'plans'. Make it first.
+    """
+
+    @classmethod
+    def of(cls, path: object, error: Exception) -> Self:
+        """Say which file cannot be written, why, and what to do."""
+        if isinstance(error, IsADirectoryError):
+            problem = "it is a folder. Name a file in it"
+        elif isinstance(error, FileNotFoundError):
+            problem = f"there is no folder {str(PurePath(str(path)).parent)!r}. Make it first"
+        else:
+            problem = str(getattr(error, "strerror", None) or error)
+        return cls(f"{str(path)!r} cannot be written: {ended(problem)}")
 
 
 class RendererError(TensorgradError, RuntimeError):

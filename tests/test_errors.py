@@ -50,6 +50,8 @@ BUILTINS = {
     "BackendError": ValueError,
     "CheckError": AssertionError,
     "RendererError": RuntimeError,
+    "TimeLimitError": TimeoutError,
+    "WriteError": OSError,
 }
 
 

@@ -20,6 +20,7 @@ from tensorgrad_eg.diagram.picture import Picture
 from tensorgrad_eg.diagram.render import FORMATS, renderer, to_bytes
 from tensorgrad_eg.diagram.svg import finish_svg
 from tensorgrad_eg.errors import RendererError, suggestion
+from tensorgrad_eg.writing import write_file
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ class Diagram:
     def save(self, path: str | Path) -> Path:
         """Write the picture to a file: .svg, .png or .dot, which needs no Graphviz.
 
+        Raises:
+            WriteError: if there is no such folder, or if writing is not permitted.
+            RendererError: for other files, or if nothing is there that draws.
+
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Diagram(Picture((), (), ())).save(Path(folder) / "x.dot").name
@@ -69,11 +74,11 @@ class Diagram:
         target = Path(path)
         match target.suffix.lower():
             case ".dot" | ".gv":
-                target.write_text(self.dot, encoding="utf-8")
+                write_file(target, self.dot)
             case ".svg":
-                target.write_text(self.svg(alone=True), encoding="utf-8")
+                write_file(target, self.svg(alone=True))
             case ".png":
-                target.write_bytes(self.png())
+                write_file(target, self.png())
             case other:
                 known = [*(f".{kind}" for kind in FORMATS), ".dot"]
                 raise RendererError(

@@ -229,6 +229,9 @@ class Program:
             for operand in step.operands:
                 self._check_operand(f"step {step.name}", operand, shapes)
             _check_step(step)
+            if step.kind == "delta":
+                extents = [self.sizes[edge] for edge in step.edges]
+                _require(extents[0] == extents[1], f"step {step.name}: a delta has one size, not {extents}")
             if step.kind in ("pack", "unpack"):
                 _check_packing(step, self.sizes)
             shapes[step.name] = tuple(self.sizes[edge] for edge in step.edges)

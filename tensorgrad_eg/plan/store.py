@@ -1,4 +1,4 @@
-"""Plans as files: JSON with a version, checked line by line when it is read.
+"""Plans as files: JSON with a version, read strictly, written whole or not at all.
 
 >>> from tensorgrad_eg.plan.plan import Plan
 >>> from tensorgrad_eg.plan.program import Program
@@ -6,306 +6,276 @@
 7
 >>> from_json("[]")
 Traceback (most recent call last):
-tensorgrad_eg.plan.store.PlanFileError: this is not a plan: it should be a JSON object, not a list.
+tensorgrad_eg.errors.PlanFileError: this is not a plan: it should be a JSON object, not a list.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar, cast
 
-from tensorgrad_eg.errors import TensorgradError
+import msgspec
+
+from tensorgrad_eg.errors import PlanFileError, PlanFileNotFoundError
 from tensorgrad_eg.expr.pointwise import POINTWISE
+from tensorgrad_eg.plan import schema
+from tensorgrad_eg.plan.folding import fold
 from tensorgrad_eg.plan.forms import Factor, Form, Term, assembly
 from tensorgrad_eg.plan.plan import Baseline, Plan
-from tensorgrad_eg.plan.program import Input, Operand, Output, Program, ProgramError, Step, Structure
+from tensorgrad_eg.plan.program import Input, Operand, Output, Program, ProgramError, Step
 from tensorgrad_eg.plan.structured import StructuredPlan
-
-FORMAT, VERSION = "tensorgrad_eg plan", 1
-T = TypeVar("T")
-
-
-class PlanFileError(TensorgradError, ValueError):
-    """A file that holds no plan, or a damaged one.
-
-    >>> raise PlanFileError("this is not a plan")
-    Traceback (most recent call last):
-    tensorgrad_eg.plan.store.PlanFileError: this is not a plan
-    """
+from tensorgrad_eg.writing import write_file
 
 
 def save(plan: Plan, path: str | PathLike[str]) -> None:
-    """Write a plan to a file.
+    """Write a plan to a file. A file that was there is replaced in one step: nobody ever sees half a plan.
 
-    >>> from tempfile import mkdtemp
-    >>> from tensorgrad_eg.plan.program import Program
-    >>> path = Path(mkdtemp(), "plan.json")
-    >>> save(Plan(Program((), (), (), {}), "list", 0), path)
-    >>> load(path).steps
-    ()
+    Raises:
+        WriteError: if there is no such folder, if the path is one, or if writing is not permitted.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from tensorgrad_eg.plan.program import Program
+        >>> path = Path(mkdtemp(), "plan.json")
+        >>> save(Plan(Program((), (), (), {}), "list", 0), path)
+        >>> load(path).steps
+        ()
     """
-    Path(path).write_text(to_json(plan), encoding="utf-8")
+    write_file(path, to_json(plan))
 
 
 def load(path: str | PathLike[str]) -> Plan:
     """Read a plan from a file. It runs and emits; what needs its expressions says that it was loaded.
 
-    >>> load("no such file")
-    Traceback (most recent call last):
-    tensorgrad_eg.plan.store.PlanFileError: there is no plan file 'no such file'.
+    Raises:
+        PlanFileNotFoundError: if there is no such file.
+        PlanFileError: if it cannot be read, is no plan, or does not hold a program that runs.
+
+    Example:
+        >>> load("no such file")
+        Traceback (most recent call last):
+        tensorgrad_eg.errors.PlanFileNotFoundError: there is no plan file 'no such file'.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            data = file.read(schema.LONGEST + 1)
     except FileNotFoundError:
-        raise PlanFileError(f"there is no plan file '{path}'.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanFileError(f"'{path}' cannot be read as a plan: {error}.") from None
+        near = sorted(str(other) for other in Path(path).parent.glob("*.json"))
+        raise PlanFileNotFoundError.of(path, near) from None
+    except (OSError, ValueError) as error:
+        problem = getattr(error, "strerror", None) or error
+        raise PlanFileError(f"{str(path)!r} cannot be read as a plan: {problem}.") from None
     try:
-        return from_json(text)
+        return _read(data)
     except PlanFileError as error:
-        raise PlanFileError(f"'{path}': {error}") from None
+        raise PlanFileError(f"{str(path)!r}: {error}") from None
 
 
 def to_json(plan: Plan) -> str:
     """A plan as JSON text; the same plan gives the same text.
 
     >>> from tensorgrad_eg.plan.program import Program
-    >>> json.loads(to_json(Plan(Program((), (), (), {}), "list", 0)))["version"]
+    >>> msgspec.json.decode(to_json(Plan(Program((), (), (), {}), "list", 0)))["version"]
     1
     """
-    program = plan.program
-    data = {
-        "format": FORMAT,
-        "version": VERSION,
-        "structure": plan.structure if isinstance(plan.structure, str) else list(plan.structure),
-        "baseline": {"flops": int(plan.baseline), "modes": plan.baseline.modes},
-        "report": str(plan.report) if plan.report is not None else None,
-        "sizes": dict(program.sizes),
-        "symbols": dict(program.symbols),
-        "inputs": [{"name": i.name, "edges": i.edges, "sizes": i.sizes} for i in program.inputs],
-        "steps": [_step_data(step) for step in program.steps],
-        "outputs": [
-            {"reads": _operand_data(o.operand), "edges": o.edges, "names": o.names} for o in program.outputs
-        ],
-    }
-    if plan.assumptions:
-        data["assumptions"] = plan.assumptions
-    if isinstance(plan, StructuredPlan):
-        data["forms"] = [_form_data(form) for form in plan.forms]
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-
-
-def _form_data(form: Form) -> dict[str, Any]:
-    terms = [
-        {
-            "coefficient": str(term.coefficient) if isinstance(term.coefficient, Fraction) else None,
-            "value": None if isinstance(term.coefficient, Fraction) else repr(term.coefficient),
-            "deltas": term.deltas,
-            "factors": [{"name": factor.name, "edges": factor.edges} for factor in term.factors],
-        }
-        for term in form.terms
-    ]
-    kept = [{key: value for key, value in term.items() if value is not None} for term in terms]
-    return {"edges": form.edges, "shape": form.shape, "terms": kept}
-
-
-def _operand_data(operand: Operand) -> dict[str, Any]:
-    data: dict[str, Any] = {"tensor": operand.tensor, "edges": operand.edges}
-    return data if operand.factor == 1 else {**data, "factor": str(operand.factor)}
-
-
-def _step_data(step: Step) -> dict[str, Any]:
-    data: dict[str, Any] = {"name": step.name, "kind": step.kind, "edges": step.edges}
-    data["operands"] = [_operand_data(operand) for operand in step.operands]
-    # A float as text, for JSON has no infinity.
-    numbers = {"number": step.number, "value": None if step.value is None else repr(step.value)}
-    optional = {"over": step.over, "function": step.function, "label": step.label}
-    data |= {key: value for key, value in optional.items() if value}
-    return data | {key: str(value) for key, value in numbers.items() if value is not None}
+    program, baseline = plan.program, plan.baseline
+    data = schema.PlanData(
+        format="tensorgrad_eg plan",
+        version=1,
+        structure=plan.structure,
+        baseline=schema.BaselineData(flops=int(baseline), modes=baseline.modes),
+        report=None if plan.report is None else str(plan.report),
+        sizes=dict(program.sizes),
+        symbols=dict(program.symbols),
+        inputs=tuple(schema.InputData(name=i.name, edges=i.edges, sizes=i.sizes) for i in program.inputs),
+        steps=tuple(map(_step_data, program.steps)),
+        outputs=tuple(
+            schema.OutputData(reads=_operand_data(o.operand), edges=o.edges, names=o.names)
+            for o in program.outputs
+        ),
+        assumptions=plan.assumptions,
+        forms=tuple(map(_form_data, plan.forms)) if isinstance(plan, StructuredPlan) else None,
+    )
+    return msgspec.json.format(msgspec.json.encode(data), indent=1).decode() + "\n"
 
 
 def from_json(text: str) -> Plan:
     """The plan that a text describes.
 
-    >>> from_json('{"format": "tensorgrad_eg plan", "version": 99}')
-    Traceback (most recent call last):
-    tensorgrad_eg.plan.store.PlanFileError: this plan has version 99; this release reads version 1. Make the
-    plan again, or update tensorgrad_eg.
+    Raises:
+        PlanFileError: if it is no plan, or does not hold a program that runs.
+
+    Example:
+        >>> from_json('{"format": "tensorgrad_eg plan", "version": 99}')
+        Traceback (most recent call last):
+        tensorgrad_eg.errors.PlanFileError: this plan has version 99; this release reads version 1. Make the
+        plan again, or update tensorgrad_eg.
     """
+    return _read(text.encode("utf-8", "surrogatepass"))
+
+
+def _read(data: bytes) -> Plan:
+    if len(data) > schema.LONGEST:
+        raise PlanFileError(f"this is not a plan: it has more than {schema.LONGEST:,} bytes.")
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        header = msgspec.json.decode(data, type=schema.Header)
+        _check_header(header)
+        return _plan(msgspec.json.decode(data, type=schema.PlanData))
+    except msgspec.ValidationError as error:
+        raise _told(str(error)) from None
+    except (msgspec.DecodeError, RecursionError) as error:
         raise PlanFileError(f"this is not a plan: it is not JSON ({error}).") from None
-    if not isinstance(data, dict):
-        raise PlanFileError(f"this is not a plan: it should be a JSON object, not a {type(data).__name__}.")
-    if data.get("format") != FORMAT:
-        raise PlanFileError(f"this is not a plan: its format is {data.get('format')!r}, not {FORMAT!r}.")
-    if data.get("version") != VERSION:
+    except ProgramError as error:
+        raise PlanFileError.damaged(str(error)) from None
+
+
+def _check_header(header: schema.Header) -> None:
+    if header.format != schema.FORMAT:
+        raise PlanFileError(f"this is not a plan: its format is {header.format!r}, not {schema.FORMAT!r}.")
+    if type(header.version) is not int or header.version != schema.VERSION:
         raise PlanFileError(
-            f"this plan has version {data.get('version')}; this release reads version {VERSION}. "
+            f"this plan has version {header.version}; this release reads version {schema.VERSION}. "
             "Make the plan again, or update tensorgrad_eg."
         )
-    try:
-        return _plan(data)
-    except ProgramError as error:
-        raise PlanFileError(f"this plan is damaged: {error}.") from None
 
 
-def _plan(data: Mapping[str, Any]) -> Plan:
-    program = Program(
-        tuple(_input(item) for item in _objects(data, "inputs")),
-        tuple(_step(item) for item in _objects(data, "steps")),
-        tuple(_output(item) for item in _objects(data, "outputs")),
-        _sizes(data, "sizes"),
-        _sizes(data, "symbols"),
+def _told(problem: str) -> PlanFileError:
+    """What msgspec found, in the words of a reader: where, what, and what it should be."""
+    found, _, place = problem.partition(" - at `$.")
+    for pattern, words in schema.PATTERNS.items():
+        found = found.replace(f"`str` matching regex {pattern!r}", words)
+    if found.startswith("Expected `object`") and not place:
+        kind = found.split("`")[3].replace("array", "list")
+        return PlanFileError(f"this is not a plan: it should be a JSON object, not a {kind}.")
+    return PlanFileError.damaged(f"{place.strip('`')}: {found}" if place else found)
+
+
+# ---- from a plan to data
+
+
+def _operand_data(operand: Operand) -> schema.OperandData:
+    factor = None if operand.factor == 1 else str(operand.factor)
+    return schema.OperandData(tensor=operand.tensor, edges=operand.edges, factor=factor)
+
+
+def _step_data(step: Step) -> schema.StepData:
+    return schema.StepData(
+        name=step.name,
+        kind=step.kind,
+        edges=step.edges,
+        operands=tuple(map(_operand_data, step.operands)),
+        over=step.over,
+        function=step.function,
+        label=step.label,
+        number=None if step.number is None else str(step.number),
+        value=None if step.value is None else repr(step.value),
     )
-    structure = data.get("structure")
-    if isinstance(structure, list):
-        structure = _names(data, "structure")
-    elif structure not in ("tensor", "list"):
-        raise PlanFileError(f"this plan is damaged: its structure is {structure!r}.")
-    forms = [_form(item) for item in _objects(data, "forms")] if "forms" in data else None
-    found = len(program.outputs if forms is None else forms)
+
+
+def _form_data(form: Form) -> schema.FormData:
+    return schema.FormData(edges=form.edges, shape=form.shape, terms=tuple(map(_term_data, form.terms)))
+
+
+def _term_data(term: Term) -> schema.TermData:
+    number = term.coefficient
+    exact = isinstance(number, Fraction)
+    return schema.TermData(
+        coefficient=str(number) if exact else None,
+        value=None if exact else repr(number),
+        deltas=term.deltas,
+        factors=tuple(schema.FactorData(name=f.name, edges=f.edges) for f in term.factors),
+    )
+
+
+# ---- from data to a plan that runs
+
+
+def _plan(data: schema.PlanData) -> Plan:
+    program = Program(
+        tuple(Input(given.name, given.edges, given.sizes) for given in data.inputs),
+        tuple(map(_step, data.steps)),
+        tuple(Output(_operand(out.reads), out.edges, out.names) for out in data.outputs),
+        data.sizes,
+        data.symbols,
+    )
+    program.validate()
+    for out in data.outputs:
+        _distinct(out.names, "edges of a result")
+    found = len(program.outputs if data.forms is None else data.forms)
+    structure = data.structure
     count = 1 if structure == "tensor" else len(structure) if isinstance(structure, tuple) else found
     if count != found:
-        raise PlanFileError(f"this plan is damaged: it has {found} results, not {count}.")
-    baseline = _field(data, "baseline", dict)
-    total, modes = _field(baseline, "flops", int), _sizes(baseline, "modes", least=0)
-    about = (program, cast(Structure, structure), Baseline(total, modes), data.get("report"))
-    assumptions = _names(data, "assumptions") if "assumptions" in data else ()
-    if forms is None:
-        return Plan(*about, arranged=True, assumptions=assumptions)
-    plan = StructuredPlan(*about, arranged=True, assumptions=assumptions, forms=forms)
-    assembly(plan.forms).validate()
-    shapes = {
-        n: tuple(map(program.sizes.get, o.edges)) for n, o in zip(plan.names, plan.outputs, strict=True)
-    }
-    for form in forms:
-        for factor in (factor for term in form.terms for factor in term.factors):
-            if tuple(form.sizes[edge] for edge in factor.edges) != shapes.get(factor.name):
-                raise PlanFileError(f"this plan is damaged: it computes no tensor like the factor {factor}.")
+        raise PlanFileError.damaged(f"it has {found} results, not {count}")
+    if isinstance(structure, tuple):
+        _distinct(structure, "results")
+    baseline = Baseline(data.baseline.flops, data.baseline.modes)
+    about = (fold(program), structure, baseline, data.report)
+    if data.forms is None:
+        return Plan(*about, arranged=True, assumptions=data.assumptions)
+    forms = [_form(form) for form in data.forms]
+    plan = StructuredPlan(*about, arranged=True, assumptions=data.assumptions, forms=forms)
+    _check_pieces(plan)
     return plan
 
 
-def _form(item: Any) -> Form:
-    edges, sizes = _names(item, "edges"), _field(item, "shape", list)
-    if len(sizes) != len(edges) or not all(_is_size(size) for size in sizes):
-        raise PlanFileError(f"this plan is damaged: {sizes} are no sizes of the edges {edges}.")
-    form = Form(edges, tuple(sizes), tuple(_term(term) for term in _objects(item, "terms")))
+def _operand(data: schema.OperandData) -> Operand:
+    return Operand(data.tensor, data.edges, Fraction(data.factor or 1))
+
+
+def _step(data: schema.StepData) -> Step:
+    if data.function and data.function not in POINTWISE:
+        raise PlanFileError.damaged(f"there is no function {data.function!r}")
+    return Step(
+        data.name,
+        data.kind,
+        tuple(map(_operand, data.operands)),
+        data.edges,
+        data.over,
+        data.function,
+        None if data.number is None else Fraction(data.number),
+        None if data.value is None else float(data.value),
+        data.label,
+    )
+
+
+def _form(data: schema.FormData) -> Form:
+    if len(data.edges) != len(data.shape):
+        raise PlanFileError.damaged(f"{list(data.shape)} are no sizes of the edges {list(data.edges)}")
+    _distinct(data.edges, "edges of a result")
+    form = Form(data.edges, data.shape, tuple(map(_term, data.terms)))
     used = {edge for term in form.terms for pair in term.deltas for edge in pair}
     used |= {edge for term in form.terms for factor in term.factors for edge in factor.edges}
-    if len(set(edges)) < len(edges) or not used <= set(edges):
-        raise PlanFileError(f"this plan is damaged: a term has other edges than {edges}.")
+    if not used <= set(form.edges):
+        raise PlanFileError.damaged(f"a term has other edges than {list(form.edges)}")
     return form
 
 
-def _term(item: Any) -> Term:
-    value = _float(item) if "value" in item else None
-    coefficient = (
-        _fraction({"coefficient": _field(item, "coefficient", str)}, "coefficient")
-        if value is None
-        else value
-    )
-    factors = tuple(Factor(_field(f, "name", str), _names(f, "edges")) for f in _objects(item, "factors"))
-    deltas = [_names({"deltas": pair}, "deltas") for pair in _field(item, "deltas", list)]
-    if not all(len(pair) == 2 for pair in deltas):
-        raise PlanFileError(f"this plan is damaged: {deltas} are no pairs of edges.")
-    return Term(cast(Fraction | float, coefficient), tuple((i, j) for i, j in deltas), factors)
+def _term(data: schema.TermData) -> Term:
+    factors = tuple(Factor(factor.name, factor.edges) for factor in data.factors)
+    if data.coefficient is not None and data.value is None:
+        return Term(Fraction(data.coefficient), data.deltas, factors)
+    if data.value is not None and data.coefficient is None:
+        return Term(float(data.value), data.deltas, factors)
+    raise PlanFileError.damaged("a term has one number, a coefficient or a value")
 
 
-def _input(item: Any) -> Input:
-    sizes = _field(item, "sizes", list)
-    if not all(isinstance(size, str) or _is_size(size) for size in sizes):
-        raise PlanFileError(f"this plan is damaged: the sizes {sizes} of an input are not sizes.")
-    return Input(_field(item, "name", str), _names(item, "edges"), tuple(sizes))
+def _check_pieces(plan: StructuredPlan) -> None:
+    """The results can be put together of what the program computes."""
+    assembly(plan.forms).validate()
+    sizes = plan.program.sizes
+    shapes = {
+        name: tuple(sizes[edge] for edge in out.edges)
+        for name, out in zip(plan.names, plan.outputs, strict=True)
+    }
+    for form in plan.forms:
+        for factor in (factor for term in form.terms for factor in term.factors):
+            if tuple(form.sizes[edge] for edge in factor.edges) != shapes.get(factor.name):
+                raise PlanFileError.damaged(f"it computes no tensor like the factor {factor}")
 
 
-def _operand(item: Any) -> Operand:
-    return Operand(
-        _field(item, "tensor", str), _names(item, "edges"), _fraction(item, "factor") or Fraction(1)
-    )
-
-
-def _output(item: Any) -> Output:
-    return Output(_operand(_field(item, "reads", dict)), _names(item, "edges"), _names(item, "names"))
-
-
-def _step(item: Any) -> Step:
-    over = _names(item, "over") if "over" in item else ()
-    text = {key: _field(item, key, str) for key in ("function", "label") if key in item}
-    if text.get("function", "exp") not in POINTWISE:
-        raise PlanFileError(f"this plan is damaged: there is no function {text['function']!r}.")
-    operands = tuple(_operand(operand) for operand in _objects(item, "operands"))
-    value = _float(item) if "value" in item else None
-    name, kind = _field(item, "name", str), _field(item, "kind", str)
-    return Step(
-        name,
-        kind,
-        operands,
-        _names(item, "edges"),
-        over,
-        number=_fraction(item, "number"),
-        value=value,
-        **text,
-    )
-
-
-def _field(item: Any, key: str, kind: type[T]) -> T:
-    """A field of an object, of the right type."""
-    if not isinstance(item, Mapping) or key not in item:
-        raise PlanFileError(f"this plan is damaged: {key!r} is missing.")
-    value = item[key]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise PlanFileError(
-            f"this plan is damaged: {key!r} should be of type {kind.__name__}, but is {value!r}."
-        )
-    return value
-
-
-def _objects(item: Any, key: str) -> list[Mapping[str, Any]]:
-    objects: list[Any] = _field(item, key, list)
-    if not all(isinstance(one, Mapping) for one in objects):
-        raise PlanFileError(f"this plan is damaged: {key!r} should be a list of objects, but is {objects!r}.")
-    return objects
-
-
-def _names(item: Any, key: str) -> tuple[str, ...]:
-    names: Sequence[Any] = _field(item, key, list)
-    if not all(isinstance(name, str) and name.isprintable() for name in names):
-        raise PlanFileError(f"this plan is damaged: {key!r} should be a list of names, but is {names!r}.")
-    return tuple(names)
-
-
-def _is_size(size: object, least: int = 1) -> bool:
-    return isinstance(size, int) and not isinstance(size, bool) and size >= least
-
-
-def _sizes(item: Any, key: str, least: int = 1) -> dict[str, int]:
-    sizes = _field(item, key, dict)
-    if not all(isinstance(name, str) and _is_size(size, least) for name, size in sizes.items()):
-        raise PlanFileError(f"this plan is damaged: {key!r} should give numbers by name, but is {sizes!r}.")
-    return cast(dict[str, int], sizes)
-
-
-def _fraction(item: Any, key: str) -> Fraction | None:
-    if key not in item:
-        return None
-    try:
-        return Fraction(_field(item, key, str))
-    except (ValueError, ZeroDivisionError):
-        raise PlanFileError(
-            f"this plan is damaged: {key!r} should be a fraction, but is {item[key]!r}."
-        ) from None
-
-
-def _float(item: Any) -> float:
-    try:
-        return float(_field(item, "value", str))
-    except ValueError:
-        raise PlanFileError(
-            f"this plan is damaged: 'value' should be a number, but is {item['value']!r}."
-        ) from None
+def _distinct(names: Iterable[str], what: str) -> None:
+    listed = list(names)
+    if len(set(listed)) < len(listed):
+        raise PlanFileError.damaged(f"two {what} have one name: {listed}")
