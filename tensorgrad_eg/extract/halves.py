@@ -13,7 +13,7 @@ from math import prod
 
 from tensorgrad_eg.extract.priced import Priced, Way
 from tensorgrad_eg.extract.symmetries import Axes, class_symmetries, symmetries
-from tensorgrad_eg.plan.cost import elements, step_flops, total_flops
+from tensorgrad_eg.plan.cost import costs, elements, total_flops
 from tensorgrad_eg.plan.program import Operand, Program, Step
 
 #: An element that is packed or unpacked is a random access: it has to save this many flops.
@@ -47,7 +47,7 @@ def halved(program: Program, known: Iterable[tuple[str, Axes]] = ()) -> Program:
     found = symmetries(program, known)
     options = {step.name: list(_options(step, found)) for step in program.steps}
     least = total_flops(program) * _SMALL
-    cost = {step.name: step_flops(step, program.sizes) for step in program.steps}
+    cost = costs(program)
     wanted = sorted((name for name in cost if cost[name] > least), key=lambda name: -cost[name])
     choice: dict[str, _Pairs] = {}
     best = _Writer(program, choice).written()

@@ -49,6 +49,7 @@ class Priced:
     start: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     owner: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     constant: frozenset[int] = frozenset()
+    identities: frozenset[int] = frozenset()
     #: Prices of nodes by what they do and the edges they read and have: many nodes have the same.
     known: dict[tuple[object, ...], float] = field(default_factory=dict)
 
@@ -122,6 +123,7 @@ def price(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] 
     }
     priced = Priced(snapshot, alias, numbers)
     priced.constant = _constants(snapshot, alias)
+    priced.identities = _identities(snapshot, alias)
     rows: dict[tuple[int, tuple[int, ...]], tuple[float, Way]] = {}
     for at, nodes in snapshot.nodes.items():
         if at not in alias:
@@ -169,6 +171,30 @@ def _constants(snapshot: Snapshot, alias: dict[int, Alias]) -> frozenset[int]:
     return frozenset(found)
 
 
+def _identities(snapshot: Snapshot, alias: dict[int, Alias]) -> frozenset[int]:
+    """Groups that are an identity, or a product of nothing but identities."""
+    found: set[int] = set()
+    grown = True
+    while grown:
+        grown = False
+        for at, nodes in snapshot.nodes.items():
+            if (
+                at in alias
+                and alias[at].group not in found
+                and any(_identity(n, alias, found) for n in nodes)
+            ):
+                found.add(alias[at].group)
+                grown = True
+    return frozenset(found)
+
+
+def _identity(node: ENode, alias: dict[int, Alias], identities: set[int] | frozenset[int]) -> bool:
+    if node.op == "delta":
+        return True
+    product = node.op == "contract" and not node.payload
+    return product and all(c in alias and alias[c].group in identities for c in node.children)
+
+
 def _folds(node: ENode, constants: set[int]) -> bool:
     arithmetic = node.op in ("scale", "power", "add", "apply") or (node.op == "contract" and not node.payload)
     return arithmetic and all(c in constants for c in node.children)
@@ -206,6 +232,8 @@ def _negated(snapshot: Snapshot, at: int) -> int | None:
 def node_price(priced: Priced, at: int, node: ENode) -> float:
     """The flops of one node, in opt_einsum's unit."""
     if node.op in _FREE or node.op == "rename" or at in priced.constant:
+        return 0.0
+    if node.op == "contract" and _identity(node, priced.alias, priced.identities):
         return 0.0
     snapshot = priced.snapshot
     over: Any = node.payload if isinstance(node.payload, frozenset) else frozenset()

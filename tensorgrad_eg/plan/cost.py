@@ -1,8 +1,9 @@
 """What a step costs, in opt_einsum's unit. Extraction prices with `flops`, plans report with `step_flops`.
 
 A contraction costs the product of all its sizes, twice that if something is summed; additions, reductions and
-functions count per element, and so does packing a symmetric pair or unpacking it; renaming, reading and
-constants are free.
+functions count per element, and so does packing a symmetric pair or unpacking it; renaming, reading (a
+diagonal, too) and constants are free. So are identities and products of nothing but identities: they are
+written down, and no number in them has to be computed.
 """
 
 from __future__ import annotations
@@ -70,10 +71,32 @@ def step_flops(step: Step, sizes: Mapping[str, int]) -> int:
     return flops(step.kind, [o.edges for o in step.operands], step.edges, step.over, sizes, factors)
 
 
+def costs(program: Program) -> dict[str, int]:
+    """The cost of every step.
+
+    >>> from tensorgrad_eg.plan.program import Operand
+    >>> one, two = Step("d", "delta", (), ("i", "j")), Step("e", "delta", (), ("k", "l"))
+    >>> operands = Operand("d", ("i", "j")), Operand("e", ("k", "l"))
+    >>> both = Step("de", "contract", operands, ("i", "j", "k", "l"))
+    >>> costs(Program((), (one, two, both), (), dict.fromkeys("ijkl", 3)))
+    {'d': 0, 'e': 0, 'de': 0}
+    """
+    identities: set[str] = set()
+    found: dict[str, int] = {}
+    for step in program.steps:
+        product = step.kind == "contract" and not step.over
+        if step.kind == "delta" or (product and all(o.tensor in identities for o in step.operands)):
+            identities.add(step.name)
+        view = product and len(step.operands) == 1  # a diagonal that is read
+        free = view or step.name in identities
+        found[step.name] = 0 if free else step_flops(step, program.sizes)
+    return found
+
+
 def total_flops(program: Program) -> int:
     """The cost of all steps.
 
     >>> total_flops(Program((), (), (), {}))
     0
     """
-    return sum(step_flops(step, program.sizes) for step in program.steps)
+    return sum(costs(program).values())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tensorgrad_eg.plan.cost import elements, step_flops
+from tensorgrad_eg.plan.cost import costs, elements, total_flops
 from tensorgrad_eg.plan.notation import indexed, step_text
 from tensorgrad_eg.plan.products import distinct, lone
 from tensorgrad_eg.plan.program import Output, Program, Step
@@ -118,10 +118,10 @@ def step_rows(program: Program, names: Sequence[str]) -> list[list[str]]:
     >>> step_rows(Program((), (), (), {}), [])
     [['step', 'formula', 'scaling', 'kernel', 'flops', 'elements', 'for']]
     """
-    needed = served(program, names)
+    needed, price = served(program, names), costs(program)
     rows = [["step", "formula", "scaling", "kernel", "flops", "elements", "for"]]
     for number, step in enumerate(program.steps, 1):
-        cost = f"{step_flops(step, program.sizes):,}"
+        cost = f"{price[step.name]:,}"
         size = f"{elements(step.edges, program.sizes):,}"
         uses = ", ".join(needed[step.name])
         rows.append([str(number), step_text(step), str(len(step.labels)), blas(step), cost, size, uses])
@@ -134,7 +134,7 @@ def summary(program: Program, baseline: int, modes: Mapping[str, int], peak: int
     >>> summary(Program((), (), (), {}), 0, {}, 0)[0]
     ('Plan', '0 flops in 0 steps')
     """
-    flops = sum(step_flops(step, program.sizes) for step in program.steps)
+    flops = total_flops(program)
     volumes = [elements(step.edges, program.sizes) for step in program.steps]
     scaling = max((len(step.labels) for step in program.steps), default=0)
     count = len(program.steps)
@@ -185,7 +185,7 @@ def table(program: Program, names: Sequence[str], baseline: int, modes: Mapping[
     if not program.steps:
         return head
     rows = step_rows(program, names)
-    flops = sum(step_flops(step, program.sizes) for step in program.steps)
+    flops = total_flops(program)
     written = sum(elements(step.edges, program.sizes) for step in program.steps)
     rows.append(["", "total", "", "", f"{flops:,}", f"{written:,}", ""])
     return f"{head}\n\n{columns(rows, '><><>><')}"

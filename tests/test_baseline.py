@@ -1,0 +1,64 @@
+"""A plan never costs more than automatic differentiation, and identities are written, not computed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tensorgrad_eg as tg
+from tensorgrad_eg import functions as F
+
+A, x, v = tg.Variable("A", i="n", j="n"), tg.Variable("x", j="n"), tg.Variable("v", k="n")
+C, z = tg.Variable("C", i="n", j="n", k=3), tg.Variable("z")
+_TRACE = F.dot(A, tg.delta("i", "j", size="n"), "i", "j")
+
+
+@pytest.mark.parametrize(
+    ("e", "entries"),
+    [
+        (A.grad(A), 0),
+        (C.grad(C), 0),
+        ((v * tg.delta("k", "m", size="n")).grad(v), 0),
+        ((A + A.rename(i="j", j="i")).grad(A), 1),
+        ((A * 2).grad(A), 1),
+        ((A * x).grad(A), 1 + 3**-2),
+        (tg.hessian(F.sum(C * C) / 3, C), 1),
+    ],
+)
+def test_products_of_identities_are_free(e: tg.Tensor, entries: float) -> None:
+    """The derivative of a matrix by itself costs nothing; what is done to it costs a flop for each entry."""
+    plan = tg.optimize(e, {"n": 3})
+    assert plan.flops == round(entries * 3 ** len(e.edges))
+    assert plan.flops <= plan.baseline
+
+
+@pytest.mark.parametrize(
+    ("e", "sizes"),
+    [
+        (tg.hessian(F.sum(C * C) / 3, C), {"n": 3}),
+        (F.sum(F.sin(F.sum(-2 * A * (z + _TRACE) * _TRACE).grad(A))).grad(z), {"n": 1}),
+        (F.dot(F.softplus(tg.delta("i", "j", size="n")), tg.delta("i", "j", size="n"), "j"), {"n": 2}),
+        (F.dot(tg.einsum("ni,nj->ij", A, A), tg.delta("i", "j", size="n"), "j"), {"n": 3}),
+        (F.dot(C, tg.delta("i", "j", size="n"), "j").grad(C), {"n": 1}),
+        ((A * x).grad(A), {"n": 4}),
+        ((A * x + A.rename(i="j", j="i")).grad(A), {"n": 3}),
+    ],
+)
+@pytest.mark.parametrize("effort", [0, 1])
+def test_plans_are_not_above_the_baseline(e: tg.Tensor, sizes: dict[str, int], effort: int) -> None:
+    """Products of identities, diagonals that are read, edges of size one: no flop more than the best mode."""
+    plan = tg.optimize(e, sizes, effort=effort)
+    assert plan.flops <= plan.baseline
+    plan.check()
+
+
+def test_reading_a_diagonal_is_free() -> None:
+    """A diagonal is a view: what costs is the matrix, and the sum over its diagonal."""
+    B = tg.Variable("B", j="n", k="n")
+    diagonal = F.dot(F.exp(A @ B), tg.delta("i", "k", size="n"), "k")
+    arrays: dict[str, Any] = {"A": np.eye(3), "B": np.arange(9.0).reshape(3, 3)}
+    plan = tg.optimize(diagonal, {"n": 3}, effort=0)
+    np.testing.assert_allclose(plan(**arrays), np.exp(np.diag(arrays["B"])))
+    assert plan.flops <= 2 * 27 + 9
