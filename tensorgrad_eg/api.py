@@ -28,6 +28,7 @@ from tensorgrad_eg.extract.assumed import assumed
 from tensorgrad_eg.extract.baseline import modes
 from tensorgrad_eg.extract.extract import SEARCH, Extracted, Searched, search, timed
 from tensorgrad_eg.extract.extract import extract as extract_best
+from tensorgrad_eg.extract.extract import started as first_program
 from tensorgrad_eg.extract.halves import discounted, halved
 from tensorgrad_eg.extract.lower import lower
 from tensorgrad_eg.extract.pieces import Pieces, pieces
@@ -39,6 +40,11 @@ from tensorgrad_eg.plan.program import Input, Program
 from tensorgrad_eg.plan.structured import StructuredPlan, settled
 from tensorgrad_eg.progress import shown
 from tensorgrad_eg.rules.files import RuleFile, rule_files
+from tensorgrad_eg.verify.promise import Promise, kept
+from tensorgrad_eg.verify.refusal import refused
+
+#: How long a plan may be checked before it is returned: so many seconds, or this share of what planning took.
+_CHECK_SECONDS, _CHECK_SHARE = 0.05, 0.1
 
 Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
@@ -50,7 +56,7 @@ class Problem:
     expressions: list[Tensor]
     structure: Any
     #: Plans the same for other sizes from the beginning.
-    again: Callable[[Mapping[str, int]], Plan]
+    again: partial[Plan]
     derived: Derived
     searched: Searched
     report: Report
@@ -60,6 +66,7 @@ class Problem:
     pieces: Pieces | None = None
     facts: tuple[Fact, ...] = ()
     symmetric: bool = False
+    verify: bool = True
     _found: dict[tuple[tuple[str, int], ...], int] = field(default_factory=dict)
     _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict)
 
@@ -98,16 +105,46 @@ class Problem:
         started = time.monotonic()
         numbers = dict(sizes)
         best = self.extracted(numbers, progress)
+        self._found[tuple(sorted(numbers.items()))] = total_flops(fold(self._lowered(best, numbers)))
+        plan = self._assembled(best, numbers)
+        started = timed(self.report, "extract", started)
+        if self.verify:
+            self._verified(plan, best)
+            timed(self.report, "verify", started)
+        return plan
+
+    def _assembled(self, best: Extracted, numbers: dict[str, int], plainly: bool = False) -> Plan:
+        """The plan of a program that was found; `plainly` leaves the order of its axes as it is."""
         program = self._lowered(best, numbers)
-        self._found[tuple(sorted(numbers.items()))] = total_flops(fold(program))
         if self.symmetric:
             program = self._halved(program)
-        timed(self.report, "extract", started)
         about = (self.structure, lambda: self.baseline(numbers), self.report, self, best.certificate)
         if self.pieces is None:
-            return Plan(program, *about, assumptions=map(str, self.facts))
+            program = fold(program) if plainly else program
+            return Plan(program, *about, arranged=plainly, assumptions=map(str, self.facts))
         program, forms = settled(program, self.pieces.forms(self.derived, self.expressions, numbers))
         return StructuredPlan(program, *about, forms=forms, assumptions=map(str, self.facts))
+
+    def promise(self, best: Extracted, sizes: Mapping[str, int]) -> Promise:
+        """Whether a program that was found for these sizes is what the expressions are."""
+        seconds = max(_CHECK_SECONDS, _CHECK_SHARE * sum(self.report.phases.values()))
+        return kept(
+            self.expressions,
+            lambda small: self._assembled(best.at(small), dict(small), plainly=True),
+            sizes,
+            self.facts,
+            seconds,
+        )
+
+    def _verified(self, plan: Plan, best: Extracted) -> None:
+        """Refuses a plan that is not what the expressions are."""
+        promise = self.promise(best, plan.sizes)
+        self.report.verified = str(promise)
+        if promise.broken is not None:
+            begun = first_program(self.searched, list(self.searched.dag.roots), plan.sizes)
+            right = self.promise(begun, plan.sizes).broken is None
+            fallback = self._assembled(begun, plan.sizes) if right else None
+            raise refused(self.expressions, self.again, plan, promise.broken, fallback)
 
     def found_flops(self, plan: Plan) -> int:
         """The cost of the program that was found for a plan, before symmetry made it cheaper."""
@@ -157,6 +194,7 @@ def optimize(
     seed: int = 0,
     structured: bool = False,
     symmetric: bool = False,
+    verify: bool = True,
 ) -> Plan:
     """The cheapest program found for one tensor, or for a list or a dict of them together.
 
@@ -176,8 +214,14 @@ def optimize(
     where that saves more than packing and unpacking them costs: in a Hessian, half or three quarters of the
     last product.
 
+    Before it is returned the plan is compared with the expressions, evaluated by their definition at small
+    random arrays; `verify=False` leaves that out.
+
     Raises:
         MissingSizeError: if a size symbol has no number.
+        NumberError: if a size, the effort or the seed is none.
+        WrongPlanError: if the plan does not compute what it should, as an unsound rule would have it;
+            `error.fallback` then is the program that the search started from, if that is right.
         VariableClashError: if two different variables have one name.
         RuleFileNotFoundError: if a rule file does not exist.
         AssumptionError: if a fact is about a variable that no expression contains.
@@ -192,7 +236,7 @@ def optimize(
     check_options(extract=extract, effort=effort, seed=seed)
     again = partial(
         optimize, wanted, rules=rules, assume=assume, seconds=seconds, extract=extract, effort=effort,
-        seed=seed, structured=structured, symmetric=symmetric,
+        seed=seed, structured=structured, symmetric=symmetric, verify=verify,
     )  # fmt: skip
     deadline = Deadline.of(seconds)
     expressions, structure = _flat(wanted)
@@ -216,7 +260,7 @@ def optimize(
         exact = seconds if extract == "exact" else None
         problem = Problem(
             expressions, structure, again, derived, searched, report, seed, exact, files, parts, facts,
-            symmetric,
+            symmetric, verify,
         )  # fmt: skip
         return problem.plan(numbers, progress.cost)
 

@@ -575,6 +575,40 @@ class WriteError(TensorgradError, OSError):
         return cls(f"{str(path)!r} cannot be written: {ended(problem)}")
 
 
+class WrongPlanError(CheckError):
+    """A plan that was refused: it does not compute what it was made for, as an unsound rule would have it.
+
+    `where` is the smallest sub-expression whose plan is wrong, `rules` are the rules involved, and `fallback`
+    is the program that the search started from, a plan, if that is right.
+
+    >>> how = "differs by 0.3 (relative) at n=2"
+    >>> print(WrongPlanError.refused("result", how, "sin(x[n])", ["mine.egg: swap"], "plan"))
+    the plan for result is wrong: it differs by 0.3 (relative) at n=2. The smallest part that comes out wrong
+    is sin(x[n]), and the rules involved are: mine.egg: swap. Leave these out; error.fallback is the program
+    that the search started from, which is right.
+    """
+
+    where: str = ""
+    rules: tuple[str, ...] = ()
+    fallback: object = None
+
+    @classmethod
+    def refused(cls, what: str, how: str, where: str, rules: Iterable[str], fallback: object) -> Self:
+        """Say what is wrong, where it begins, which rules are involved, and what there is instead."""
+        named = tuple(rules)
+        offer = (
+            "error.fallback is the program that the search started from, which is right."
+            if fallback is not None
+            else "no program is right: the rules of differentiation or of the normal form are involved."
+        )
+        error = cls(
+            f"the plan for {what} is wrong: it {how}. The smallest part that comes out wrong is {where}, and "
+            f"the rules involved are: {listing(named)}. Leave these out; {offer}"
+        )
+        error.where, error.rules, error.fallback = where, named, fallback
+        return error
+
+
 class RendererError(TensorgradError, RuntimeError):
     """No program that can draw a picture was found, or it failed.
 

@@ -49,6 +49,7 @@ BUILTINS = {
     "MissingExtraError": ImportError,
     "BackendError": ValueError,
     "CheckError": AssertionError,
+    "WrongPlanError": AssertionError,
     "RendererError": RuntimeError,
     "TimeLimitError": TimeoutError,
     "WriteError": OSError,

@@ -81,7 +81,7 @@ def rule_file(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 
 def _everything_sound(expressions: list[Tensor], sizes: dict[str, int], rules: tuple[Path, ...]) -> bool:
-    plan = tg.optimize(expressions, sizes, rules=rules)
+    plan = tg.optimize(expressions, sizes, rules=rules, verify=False)
     every = snapshots(plan.source.derived, plan.source.searched)  # type: ignore[union-attr]
     return not any(check_snapshot(snapshot) for _, snapshot in every)
 
@@ -109,7 +109,7 @@ def test_a_plan_of_an_unsound_rule_is_refused(tmp_path: Path) -> None:
     """The check of a plan that an unsound rule made cheaper fails, and says by how much it is off."""
     path = tmp_path / "mine.egg"
     path.write_text(UNSOUND["exp of a sum"][0], encoding="utf-8")
-    plan = tg.optimize(F.exp(A).sum("k"), {"i": 300, "k": 400}, rules=[path])
+    plan = tg.optimize(F.exp(A).sum("k"), {"i": 300, "k": 400}, rules=[path], verify=False)
     with pytest.raises(CheckError, match=r"result differs from the expression itself by .* \(relative\)"):
         plan.check()
 

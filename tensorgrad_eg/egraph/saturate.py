@@ -62,6 +62,8 @@ class Report:
     nodes: int = 0
     classes: int = 0
     stopped: str = "saturated"
+    #: What came of comparing the plan with its expressions.
+    verified: str = ""
 
     def __str__(self) -> str:
         """One paragraph for people."""
@@ -70,7 +72,7 @@ class Report:
         return (
             f"search: {self.rounds} rounds, {self.classes} e-classes, {self.nodes} e-nodes, "
             f"stopped: {self.stopped}\n"
-            f"phases: {times}\nrules:  {rules}"
+            f"phases: {times}\nrules:  {rules}" + f"\nplan:   {self.verified}" * bool(self.verified)
         )
 
 

@@ -15,7 +15,7 @@ from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.exact import Certificate, solve_exactly
 from tensorgrad_eg.extract.modes import Mode, normal
-from tensorgrad_eg.extract.priced import Priced, price
+from tensorgrad_eg.extract.priced import Priced, edge_sizes, price
 from tensorgrad_eg.extract.search import Extractor, Solution
 
 #: The rulesets of the search.
@@ -88,6 +88,11 @@ class Extracted:
     solution: Solution
     start_cost: int
     certificate: Certificate | None = None
+
+    def at(self, sizes: Mapping[str, int]) -> Extracted:
+        """The same program for other sizes, for which it need not be the best."""
+        numbers = edge_sizes(self.priced.snapshot, sizes)
+        return replace(self, priced=replace(self.priced, sizes=numbers))
 
 
 def search(

@@ -117,11 +117,7 @@ def price(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] 
         [0, 7]
     """
     alias = aliases(snapshot) if alias is None else alias
-    numbers = {
-        edge: symbol if isinstance(symbol, int) else sizes.get(symbol, 1)
-        for edge, symbol in snapshot.symbols.items()
-    }
-    priced = Priced(snapshot, alias, numbers)
+    priced = Priced(snapshot, alias, edge_sizes(snapshot, sizes))
     priced.constant = _constants(snapshot, alias)
     priced.identities = _identities(snapshot, alias)
     rows: dict[tuple[int, tuple[int, ...]], tuple[float, Way]] = {}
@@ -138,6 +134,19 @@ def price(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] 
     priced.ways = [way for _, (_, way) in ordered]
     _fill(priced, [group for (group, _), _ in ordered], [cost for _, (cost, _) in ordered])
     return priced
+
+
+def edge_sizes(snapshot: Snapshot, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The number of every edge of an e-graph.
+
+    Example:
+        >>> edge_sizes(Snapshot({}, {}, {}, {"i": "n", "k": 5}), {"n": 3})
+        {'i': 3, 'k': 5}
+    """
+    return {
+        edge: symbol if isinstance(symbol, int) else sizes.get(symbol, 1)
+        for edge, symbol in snapshot.symbols.items()
+    }
 
 
 def _fill(priced: Priced, groups: list[int], costs: list[float]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.derive import NORMAL, Derived, derive
 from tensorgrad_eg.egraph.differentiate import differentiate
 from tensorgrad_eg.egraph.engine import Engine
@@ -27,7 +28,7 @@ from tensorgrad_eg.verify.snapshots import Mismatch, check_snapshot
 from tensorgrad_eg.verify.stages import normal_forms, snapshots
 
 #: Rulesets that gather facts and state no equations.
-_SILENT = frozenset({"analysis", "prospect", "volumes", "judge"})
+SILENT = frozenset({"analysis", "prospect", "volumes", "judge"})
 _SUSPECT = "suspect"
 
 
@@ -50,12 +51,14 @@ class Offence:
 def offending_rules(
     expressions: Sequence[Tensor],
     sizes: Mapping[str, int],
-    rules: Iterable[str | Path] = (),
+    rules: str | Path | Iterable[str | Path] = (),
     among: Iterable[str] | None = None,
+    deadline: Deadline | None = None,
 ) -> list[Offence]:
     """The unsound rules that show on these expressions, with counterexamples; `rules` are further files.
 
     Tried are the rules of the further files or, if there are none, all that matched; `among` names others.
+    Once a deadline is over no further rule is tried.
 
     >>> from tensorgrad_eg.expr import Variable
     >>> x = Variable("x", ["k"])
@@ -67,18 +70,23 @@ def offending_rules(
     first = _Run(expressions, sizes, files, report)
     if not first.wrong:
         return []
-    every = {rule.name: rule for rule in rules_of(files) if rule.ruleset not in _SILENT}
-    own = [name for name, rule in every.items() if rule.file in {Path(path).name for path in rules}]
+    every = {rule.name: rule for rule in rules_of(files) if rule.ruleset not in SILENT}
+    further = {file.name for file in files} - {file.name for file in rule_files()}
+    own = [name for name, rule in every.items() if rule.file in further]
     fired = [name for name in every if report.matches[name]]
     tried = [name for name in dict.fromkeys(among or own or fired) if name in every]
     caught, freed = [], []
     for name in tried:
+        if deadline is not None and deadline.over:
+            break
         trial = _on_trial(expressions, sizes, files, every[name])
         if trial is not None and trial.evidence is not None:
             caught.append(Offence(every[name], trial.evidence))
         elif trial is not None and not trial.wrong and first.evidence is not None:
             freed.append(Offence(every[name], first.evidence))
-    return caught or freed or _wrong_derivatives(expressions, sizes, files, every)
+    if caught or freed or (deadline is not None and deadline.over):
+        return caught or freed
+    return _wrong_derivatives(expressions, sizes, files, every)
 
 
 class _Run:

@@ -1,0 +1,167 @@
+"""Derivatives of what a tape has recorded: forward along a direction, or backward from a number.
+
+>>> tape = Tape()
+>>> x = tape.array({"k": 2}, np.array([1.0, 2.0]), "x")
+>>> (value,) = tape.values([gradients(tape, tape.contract(["k"], x, x))["x"]])
+>>> value
+array([2., 4.])
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from tensorgrad_eg.verify.tape import Node, Tape
+
+Slope = Callable[[Tape, Node], Node | None]
+
+
+def tangent(tape: Tape, target: Node, leaf: Node, direction: Node) -> Node | None:
+    """How the target changes as a leaf moves along a direction; edges that only the direction has stay.
+
+    Nothing, if it does not depend on the leaf.
+    """
+    known: dict[int, Node] = {leaf.number: direction}
+    for node in tape.below([target]):
+        if node.leaves >= leaf.leaves and node.number not in known:
+            moved = _tangent(tape, node, [known.get(a.number) for a in node.args])
+            if moved is not None:
+                missing = {edge: size for edge, size in node.shape.items() if edge not in moved.shape}
+                known[node.number] = tape.spread(moved, {**moved.shape, **missing}) if missing else moved
+    return known.get(target.number)
+
+
+def _tangent(tape: Tape, node: Node, moved: Sequence[Node | None]) -> Node | None:
+    if all(one is None for one in moved):
+        return None
+    if node.op == "contract":
+        (a, b), (da, db) = node.args, moved
+        terms = [
+            *([] if da is None else [tape.contract(node.payload, da, b)]),
+            *([] if db is None else [tape.contract(node.payload, a, db)]),
+        ]
+        return tape.add(terms)
+    present = [one for one in moved if one is not None]
+    (da,) = present if len(present) == 1 else [tape.add(present)]
+    match node.op:
+        case "add":
+            return da
+        case "reduce":
+            return tape.reduce(node.payload, da)
+        case "spread":
+            extra = {edge: size for edge, size in da.shape.items() if edge not in node.shape}
+            return tape.spread(da, {**node.shape, **extra})
+        case "relabel":
+            return tape.relabel(dict(zip(node.args[0].shape, node.shape, strict=True)), da)
+        case "logsumexp":
+            return tape.contract(node.payload, tape.unary("softmax", node.payload, node.args[0]), da)
+    return _through(tape, node, da)
+
+
+def _through(tape: Tape, node: Node, change: Node) -> Node | None:
+    """The change of a result for that of its argument, or the other way round, which is the same here."""
+    (a,) = node.args
+    match node.op:
+        case "scale":
+            return tape.unary("scale", node.payload, change)
+        case "softmax":
+            weighted = tape.contract([], node, change)
+            total = tape.contract([], node, tape.reduce(node.payload, weighted))
+            return tape.add([weighted, tape.unary("scale", -1.0, total)])
+        case "power" if node.payload == 0:
+            return None
+        case "power":
+            slope: Node | None = tape.unary("scale", node.payload, tape.unary("power", node.payload - 1, a))
+        case "slope":
+            function, order = node.payload
+            slope = tape.unary("slope", (function, order + 1), a)
+        case _:
+            slope = _SLOPES.get(node.payload, _measured(node.payload))(tape, a)
+    return None if slope is None else tape.contract([], slope, change)
+
+
+def gradients(tape: Tape, target: Node) -> dict[str, Node]:
+    """The gradient of a number by every leaf that it depends on, with the edges of the leaf."""
+    found: dict[str, Node] = {}
+    parts: dict[int, list[Node]] = {target.number: [tape.array({}, np.array(1.0))]}
+    for node in reversed(tape.below([target])):
+        if node.number not in parts or not node.leaves:
+            continue
+        cotangent = tape.spread(tape.add(parts.pop(node.number)), node.shape)
+        if node.op == "array":
+            (name,) = node.leaves
+            found[name] = cotangent
+        for a, part in zip(node.args, _pulled(tape, node, cotangent), strict=True):
+            if part is not None and a.leaves:
+                parts.setdefault(a.number, []).append(part)
+    return found
+
+
+def _pulled(tape: Tape, node: Node, cotangent: Node) -> list[Node | None]:
+    """What a cotangent contributes to each argument."""
+    match node.op:
+        case "contract":
+            a, b = node.args
+            return [_factor(tape, cotangent, b, a), _factor(tape, cotangent, a, b)]
+        case "add" | "spread":
+            return [tape.reduce([e for e in node.shape if e not in a.shape], cotangent) for a in node.args]
+        case "reduce":
+            return [tape.spread(cotangent, node.args[0].shape)]
+        case "relabel":
+            return [tape.relabel(dict(zip(node.shape, node.args[0].shape, strict=True)), cotangent)]
+        case "logsumexp":
+            return [tape.contract([], cotangent, tape.unary("softmax", node.payload, node.args[0]))]
+        case "array":
+            return []
+    return [_through(tape, node, cotangent)]
+
+
+def _factor(tape: Tape, cotangent: Node, other: Node, a: Node) -> Node:
+    """What reaches a factor of a product: the cotangent times the other, summed over what it lacks."""
+    over = [edge for edge in {**cotangent.shape, **other.shape} if edge not in a.shape]
+    return tape.spread(tape.contract(over, cotangent, other), a.shape)
+
+
+def _tanh(tape: Tape, a: Node) -> Node:
+    square = tape.unary("power", Fraction(2), tape.unary("apply", "tanh", a))
+    return tape.add([tape.array({}, np.array(1.0)), tape.unary("scale", -1.0, square)])
+
+
+def _sigmoid(tape: Tape, a: Node) -> Node:
+    mirrored = tape.unary("apply", "sigmoid", tape.unary("scale", -1.0, a))
+    return tape.contract([], tape.unary("apply", "sigmoid", a), mirrored)
+
+
+def _erf(tape: Tape, a: Node) -> Node:
+    bell = tape.unary("apply", "exp", tape.unary("scale", -1.0, tape.unary("power", Fraction(2), a)))
+    return tape.unary("scale", 2 / math.sqrt(math.pi), bell)
+
+
+def _named(function: str) -> Slope:
+    return lambda tape, a: tape.unary("apply", function, a)
+
+
+def _measured(function: str) -> Slope:
+    """The slope of a function that somebody has added: by differences, since nobody says what it is."""
+    return lambda tape, a: tape.unary("slope", (function, 1), a)
+
+
+#: The derivative of every function, written down here again: rules are compared with it.
+_SLOPES: Mapping[str, Slope] = {
+    "exp": _named("exp"),
+    "log": lambda tape, a: tape.unary("power", Fraction(-1), a),
+    "tanh": _tanh,
+    "sigmoid": _sigmoid,
+    "softplus": _named("sigmoid"),
+    "relu": _named("step"),
+    "step": lambda tape, a: None,
+    "abs": _named("sign"),
+    "sign": lambda tape, a: None,
+    "sin": _named("cos"),
+    "cos": lambda tape, a: tape.unary("scale", -1.0, tape.unary("apply", "sin", a)),
+    "erf": _erf,
+}

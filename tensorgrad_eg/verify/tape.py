@@ -1,0 +1,247 @@
+"""A record of what is computed: operations on arrays with named axes, to be evaluated or differentiated.
+
+What a derivative is made of are operations again, so derivatives of derivatives need nothing else. Edges of
+size one have no axis: a tensor may have more edges than an array has axes.
+
+>>> tape = Tape()
+>>> x = tape.array({"k": 2}, np.array([1.0, 2.0]))
+>>> (value,) = tape.values([tape.contract(["k"], x, x)])
+>>> value.item()
+5.0
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tensorgrad_eg.expr import POINTWISE
+from tensorgrad_eg.verify.differences import stencil
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operation: what it does to which nodes, the sizes of its edges, and the variables it depends on."""
+
+    number: int
+    op: str
+    payload: Any
+    args: tuple[Node, ...]
+    shape: Mapping[str, int]
+    leaves: frozenset[str] = frozenset()
+
+    @property
+    def axes(self) -> list[str]:
+        """The edges that have an axis."""
+        return [edge for edge, size in self.shape.items() if size != 1]
+
+
+@dataclass
+class Tape:
+    """Nodes in the order in which they can be computed; equal ones are one."""
+
+    nodes: list[Node] = field(default_factory=list)
+    _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
+
+    def array(self, shape: Mapping[str, int], value: Array, leaf: str = "") -> Node:
+        """Numbers that are given; `leaf` is the variable they belong to."""
+        axes = tuple(size for size in shape.values() if size != 1)
+        leaves = frozenset({leaf}) if leaf else frozenset[str]()
+        return self._put("array", np.asarray(value, float).reshape(axes), (), shape, leaves)
+
+    def contract(self, over: Iterable[str], a: Node, b: Node) -> Node:
+        """The product, summed over edges that one of the two has."""
+        gone = frozenset(over)
+        shape = {edge: size for edge, size in {**a.shape, **b.shape}.items() if edge not in gone}
+        return self._put("contract", gone, (a, b), shape)
+
+    def reduce(self, over: Iterable[str], a: Node) -> Node:
+        """The sum over edges."""
+        gone = frozenset(over)
+        shape = {edge: size for edge, size in a.shape.items() if edge not in gone}
+        return self._put("reduce", gone, (a,), shape) if gone else a
+
+    def spread(self, a: Node, shape: Mapping[str, int]) -> Node:
+        """The same along edges that it lacks, and all edges in this order."""
+        return a if list(shape) == list(a.shape) else self._put("spread", None, (a,), dict(shape))
+
+    def add(self, terms: Sequence[Node]) -> Node:
+        """The sum of tensors that may have different edges."""
+        if len(terms) == 1:
+            return terms[0]
+        shape = {edge: size for term in terms for edge, size in term.shape.items()}
+        return self._put("add", None, tuple(terms), shape)
+
+    def relabel(self, names: Mapping[str, str], a: Node) -> Node:
+        """The same with other names for edges."""
+        return self._put("relabel", None, (a,), {names.get(e, e): size for e, size in a.shape.items()})
+
+    def unary(self, op: str, payload: object, a: Node) -> Node:
+        """A multiple, a function, a power, or a softmax."""
+        return self._put(op, payload, (a,), dict(a.shape))
+
+    def logsumexp(self, over: Iterable[str], a: Node) -> Node:
+        """The logarithm of the sum of exponentials over edges."""
+        gone = frozenset(over)
+        return self._put("logsumexp", gone, (a,), {e: n for e, n in a.shape.items() if e not in gone})
+
+    def _put(
+        self,
+        op: str,
+        payload: Any,
+        args: tuple[Node, ...],
+        shape: Mapping[str, int],
+        leaves: frozenset[str] = frozenset(),
+    ) -> Node:
+        key = (op, None if op == "array" else payload, *(a.number for a in args), *shape.items())
+        if op != "array" and key in self._known:
+            return self._known[key]
+        leaves = leaves.union(*(a.leaves for a in args))
+        node = self._known[key] = Node(len(self.nodes), op, payload, args, shape, leaves)
+        self.nodes.append(node)
+        return node
+
+    def below(self, roots: Iterable[Node]) -> list[Node]:
+        """The roots and all that they are made of, parts first."""
+        seen: dict[int, Node] = {}
+        stack = list(roots)
+        while stack:
+            node = stack.pop()
+            if node.number not in seen:
+                seen[node.number] = node
+                stack.extend(node.args)
+        return [seen[number] for number in sorted(seen)]
+
+    def work(self, roots: Iterable[Node]) -> float:
+        """About how many multiplications the roots take."""
+        return sum(_volume(node) for node in self.below(roots))
+
+    def values(self, roots: Sequence[Node], noise: np.random.Generator | None = None) -> list[Array]:
+        """The values of the roots, with an axis for every edge; `noise` may fall on all on the way."""
+        known = self.computed(roots, noise)
+        return [known[root.number].reshape(tuple(root.shape.values())) for root in roots]
+
+    def computed(self, roots: Iterable[Node], noise: np.random.Generator | None = None) -> dict[int, Array]:
+        """The value of every node below the roots."""
+        known: dict[int, Array] = {}
+        with np.errstate(all="ignore"):
+            for node in self.below(roots):
+                value = _OPERATIONS[node.op](node, [known[a.number] for a in node.args])
+                if noise is not None and node.op not in ("spread", "relabel"):
+                    value = value * (1 + NOISE * noise.uniform(-1, 1, value.shape))
+                known[node.number] = value
+        return known
+
+
+#: Relative noise on intermediate results: what it moves a result by tells how far rounding may move it.
+NOISE = 1e-12
+
+
+def _volume(node: Node) -> float:
+    edges = dict(node.shape)
+    for a in node.args:
+        edges |= a.shape
+    return float(math.prod(edges.values()))
+
+
+def _fitted(a: Node, value: Array, axes: Sequence[str]) -> Array:
+    """The value with axes in this order, of length one where it has none."""
+    own = a.axes
+    ordered = value.transpose([own.index(edge) for edge in axes if edge in own])
+    return ordered[tuple(slice(None) if edge in own else None for edge in axes)]
+
+
+def _contract(node: Node, values: Sequence[Array]) -> Array:
+    labels: dict[str, int] = {}
+    for a in node.args:
+        for edge in a.axes:
+            labels.setdefault(edge, len(labels))
+    pairs: list[Any] = []
+    for a, value in zip(node.args, values, strict=True):
+        pairs += [value, [labels[edge] for edge in a.axes]]
+    return np.asarray(np.einsum(*pairs, [labels[edge] for edge in node.axes]))
+
+
+def _reduce(node: Node, values: Sequence[Array]) -> Array:
+    (a,) = node.args
+    return np.asarray(values[0].sum(tuple(n for n, edge in enumerate(a.axes) if edge in node.payload)))
+
+
+def _spread(node: Node, values: Sequence[Array]) -> Array:
+    shape = tuple(node.shape[edge] for edge in node.axes)
+    return np.broadcast_to(_fitted(node.args[0], values[0], node.axes), shape)
+
+
+def _add(node: Node, values: Sequence[Array]) -> Array:
+    total = np.zeros(tuple(node.shape[edge] for edge in node.axes))
+    for a, value in zip(node.args, values, strict=True):
+        total = total + _fitted(a, value, node.axes)
+    return np.asarray(total)
+
+
+def _scale(node: Node, values: Sequence[Array]) -> Array:
+    return np.asarray(float(node.payload) * values[0])
+
+
+def _apply(node: Node, values: Sequence[Array]) -> Array:
+    return np.asarray(POINTWISE[node.payload].evaluate(values[0]))
+
+
+def _slope(node: Node, values: Sequence[Array]) -> Array:
+    """A derivative of a function by differences, good to about 1e-10 (1e-7 from the second one on)."""
+    function, order = node.payload
+    weights, offsets = stencil(smooth=True)
+    total = np.zeros(values[0].shape, np.longdouble)
+    for places in product(range(len(weights)), repeat=order):
+        moved = values[0].astype(np.longdouble) + offsets[list(places)].sum()
+        total += weights[list(places)].prod() * POINTWISE[function].evaluate(moved)
+    return np.asarray(total, float)
+
+
+def _power(node: Node, values: Sequence[Array]) -> Array:
+    exponent: Fraction = node.payload
+    return np.asarray(
+        np.sqrt(values[0]) if exponent == Fraction(1, 2) else np.power(values[0], float(exponent))
+    )
+
+
+def _top(node: Node, value: Array) -> tuple[tuple[int, ...], Array, Array]:
+    """The axes summed, and what log-sum-exp and softmax are made of."""
+    axes = tuple(n for n, edge in enumerate(node.args[0].axes) if edge in node.payload)
+    top = np.max(value, axis=axes, keepdims=True, initial=-np.inf)
+    return axes, top, np.exp(value - top)
+
+
+def _softmax(node: Node, values: Sequence[Array]) -> Array:
+    axes, _, raised = _top(node, values[0])
+    return np.asarray(raised / raised.sum(axes, keepdims=True))
+
+
+def _logsumexp(node: Node, values: Sequence[Array]) -> Array:
+    axes, top, raised = _top(node, values[0])
+    return np.asarray(np.log(raised.sum(axes)) + top.reshape(np.log(raised.sum(axes)).shape))
+
+
+_OPERATIONS: dict[str, Callable[[Node, Sequence[Array]], Array]] = {
+    "array": lambda node, _: np.asarray(node.payload),
+    "contract": _contract,
+    "reduce": _reduce,
+    "spread": _spread,
+    "add": _add,
+    "relabel": lambda _, values: values[0],
+    "scale": _scale,
+    "apply": _apply,
+    "slope": _slope,
+    "power": _power,
+    "softmax": _softmax,
+    "logsumexp": _logsumexp,
+}

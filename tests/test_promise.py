@@ -1,0 +1,142 @@
+"""A plan is compared with its expressions before it is returned: wrong ones are refused, right ones never."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tensorgrad_eg as tg
+from tensorgrad_eg import functions as F
+from tensorgrad_eg.errors import CheckError, WrongPlanError
+from tensorgrad_eg.expr import POINTWISE
+from tensorgrad_eg.expr.sizes import symbols
+from tensorgrad_eg.verify.promise import small_sizes
+from tensorgrad_eg.verify.slopes import _SLOPES
+
+x, y, A = tg.Variable("x", ["n"]), tg.Variable("y", ["n"]), tg.Variable("A", ["b", "k"])
+X, W = tg.Variable("X", ["b", "i"]), tg.Variable("W", ["i", "h"])
+
+
+def unsound(tmp_path: Path, text: str) -> list[str]:
+    """A rule file with one wrong rule."""
+    path = tmp_path / "wrong.egg"
+    path.write_text(text, encoding="utf-8")
+    return [str(path)]
+
+
+def test_an_unsound_rule_of_the_search_is_refused_and_named(tmp_path: Path) -> None:
+    """The error names the rule, the smallest part that it spoils, and has the right program, which runs."""
+    rules = unsound(
+        tmp_path, '(rewrite (apply "tanh" a) (scale $2 a) :ruleset search :name "tanh is twice its argument")'
+    )
+    e = F.sum(y * (F.tanh(x) + F.exp(x)))
+    with pytest.raises(WrongPlanError) as caught:
+        tg.optimize({"value": e}, {"n": 1000}, rules=rules)
+    error = caught.value
+    assert "the plan for value is wrong: it differs by" in str(error)
+    assert error.where == "tanh(x[n])"
+    assert error.rules == ('wrong.egg:1 "tanh is twice its argument"',)
+    assert isinstance(error.fallback, tg.Plan)
+    assert isinstance(error, CheckError | AssertionError)
+    data = np.random.default_rng(0).standard_normal((2, 1000))
+    right = np.sum(data[1] * (np.tanh(data[0]) + np.exp(data[0])))
+    np.testing.assert_allclose(error.fallback(x=data[0], y=data[1])["value"], right, rtol=1e-12)
+
+
+def test_an_unsound_rule_of_differentiation_leaves_no_program(tmp_path: Path) -> None:
+    """Where the start is wrong as well nothing is offered, and the error says so."""
+    rules = unsound(
+        tmp_path,
+        '(rewrite (power a (bigrat (bigint 5) (bigint 1))) (scale $2 a) :ruleset recognise :name "fifth")',
+    )
+    with pytest.raises(
+        WrongPlanError, match=r'rules involved are: wrong\.egg:1 "fifth".*no program is right'
+    ) as caught:
+        tg.optimize(F.sum(x**5).grad(x), {"n": 7}, rules=rules)
+    assert caught.value.fallback is None
+
+
+def test_verify_false_returns_what_was_found(tmp_path: Path) -> None:
+    """Without the check the wrong plan is returned; `check()` refuses it."""
+    rules = unsound(tmp_path, '(rewrite (apply "tanh" a) a :ruleset search :name "no tanh")')
+    plan = tg.optimize(F.tanh(x), {"n": 3}, rules=rules, verify=False)
+    with pytest.raises(CheckError):
+        plan.check()
+
+
+def test_a_rule_that_is_wrong_for_other_sizes_only(tmp_path: Path) -> None:
+    """The check is made at sizes of its own, different for every symbol: n = 3 by chance is found."""
+    rules = unsound(
+        tmp_path,
+        '(rewrite (extent "n") (number (bigrat (bigint 3) (bigint 1))) :ruleset search :name "n is 3")',
+    )
+    with pytest.raises(WrongPlanError, match="n is 3"):
+        tg.optimize(F.sum(F.sum(x).grad(x)) * y.sum(), {"n": 3}, rules=rules)
+
+
+FINE = {
+    "zero by cancellation": F.sum(F.softmax(F.exp(3 * x) * x, "n")).grad(x),
+    "zero": (x - y) + (y - x),
+    "logarithm of what is negative": F.log(x - 10).sum().grad(x),
+    "logarithm of some": F.sum(x * F.log(x)).grad(x),
+    "root of a negative number": F.sqrt(x - 3),
+    "nothing finite": F.log(x - x - 1),
+    "a jump at the point": F.sign(x * y - y * x) + F.step(x - x),
+    "a kink at the point": F.sum(F.abs(x + y - x - y)).grad(x),
+    "one over nothing": (x - x) ** -1,
+    "large powers": F.sum(x**40 * y**-30).grad(x),
+    "a fractional power": (x**2) ** Fraction(1, 3),
+    "overflow": F.exp(F.exp(F.exp(3 * x + 4))),
+    "a number": F.sqrt(tg.parse("0 - 1")) * x,
+    "a norm's Hessian": tg.hessian(F.sqrt(F.frobenius2(x)), x),
+    "second derivatives": tg.hessian(F.sum(F.softplus(F.erf(x) * F.gelu(x))), x),
+    "a softmax's Hessian": tg.hessian(F.sum(F.log_softmax(A, "k") * A), A),
+    "a Jacobian": tg.jacobian(F.layer_norm(X, "i"), X),
+    "a tangent": tg.jvp(F.tanh(X @ W), X, X * X),
+    "no variable": F.sum(x).grad(x),
+    "many edges": tg.Variable("T", {f"e{i}": "d" for i in range(16)}) * 2,
+    "a large integer size": F.sum(tg.Variable("B", k=10**9)),
+}
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_right_plans_are_never_refused(name: str) -> None:
+    """Where results cancel, jump, overflow, or leave the domain of a function nothing is said to be wrong."""
+    sizes = dict.fromkeys(symbols([FINE[name]]), 6)
+    plan = tg.optimize(FINE[name], sizes)
+    assert "wrong" not in plan.report.verified
+
+
+@pytest.mark.parametrize(
+    "option", [{"structured": True}, {"symmetric": True}, {"effort": 0}, {"assume": True}]
+)
+def test_every_kind_of_plan_is_compared(option: dict[str, object]) -> None:
+    """Structured results, halves of symmetric ones, and facts: all are compared, at two points."""
+    B = tg.Variable("B", i="n", j="n")
+    if option.pop("assume", False):
+        option["assume"] = [tg.assume.symmetric(B)]
+    e = tg.hessian(F.frobenius2(B @ B.rename(i="j", j="k") - B.rename(j="k")), B)
+    plan = tg.optimize(e, {"n": 3}, **option)  # type: ignore[arg-type]
+    assert plan.report.verified == "agrees with its expressions at 2 random points"
+
+
+def test_small_sizes_are_all_different() -> None:
+    """Two symbols never have one size, as long as tensors stay small enough for that."""
+    sizes = next(small_sizes({s: 100 for s in "abcdefg"}))
+    assert sorted(sizes.values()) == [2, 3, 4, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("function", sorted(POINTWISE))
+def test_slopes_of_the_reference(function: str) -> None:
+    """The derivative that plans are compared with is the limit of differences of the function itself."""
+    assert set(_SLOPES) == set(POINTWISE)
+    t = tg.Variable("t", ["n"])
+    from tensorgrad_eg.verify.points import Point
+
+    at = np.array([0.3, 0.7, 1.9])
+    point = Point([F.sum(tg.expr.Apply(function, t)).grad(t)], {"n": 3}, {"t": at})
+    f, h = POINTWISE[function].evaluate, 1e-5
+    np.testing.assert_allclose(point.values[0], (f(at + h) - f(at - h)) / (2 * h), rtol=1e-7, atol=1e-9)
