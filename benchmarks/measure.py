@@ -59,7 +59,7 @@ def measure(case: Case, repeats: int = 3, turns: int = 15) -> tuple[Result, Plan
     if none are wanted.
     """
     problem = case.build(case.sizes)
-    found = planned(case.build, case.sizes, _symbols(problem), repeats)
+    found = planned(case.build, case.sizes, symbols(problem), repeats)
     error, hand_error = errors(problem, found.plan)
     rival = problem.hand.torch if problem.hand else problem.rival
     result = Result(
@@ -124,7 +124,7 @@ def _thunks(problem: Problem, plan: Plan, rival: Function) -> tuple[Callable[[],
     return call(plan, data), lambda: rival(data)
 
 
-def _symbols(problem: Problem) -> dict[str, int]:
+def symbols(problem: Problem) -> dict[str, int]:
     """The size of every symbol, read off the data."""
     from tensorgrad_eg.expr import variables
 

@@ -7,7 +7,7 @@ programs grows from it, and the cheapest of them is extracted for all outputs to
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -67,7 +67,6 @@ class Problem:
     facts: tuple[Fact, ...] = ()
     symmetric: bool = False
     verify: bool = True
-    _found: dict[tuple[tuple[str, int], ...], int] = field(default_factory=dict)
     _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict)
 
     def extracted(
@@ -105,7 +104,6 @@ class Problem:
         started = time.monotonic()
         numbers = dict(sizes)
         best = self.extracted(numbers, progress)
-        self._found[tuple(sorted(numbers.items()))] = total_flops(fold(self._lowered(best, numbers)))
         plan = self._assembled(best, numbers)
         started = timed(self.report, "extract", started)
         if self.verify:
@@ -146,9 +144,12 @@ class Problem:
             fallback = self._assembled(begun, plan.sizes) if right else None
             raise refused(self.expressions, self.again, plan, promise.broken, fallback)
 
-    def found_flops(self, plan: Plan) -> int:
-        """The cost of the program that was found for a plan, before symmetry made it cheaper."""
-        return self._found[tuple(sorted(plan.program.symbols.items()))]
+    def passes(self, sizes: Mapping[str, int]) -> Iterator[Program]:
+        """The program that was found, then without arithmetic on constants, then with symmetric halves."""
+        program = self._lowered(self.extracted(sizes), sizes)
+        yield program
+        yield fold(program)
+        yield fold(self._halved(program)) if self.symmetric else fold(program)
 
     def _outputs(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
         """The roots to be planned, their labels in the wanted order, and the user's names of these."""

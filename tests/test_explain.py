@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from explain_problems import PROBLEMS, l2, mlp, quadratic
+from random_derivations import unaccounted
 
 import tensorgrad_eg as tg
 from tensorgrad_eg.explain import Derivation, Step
 from tensorgrad_eg.explain.derivation import JOINT
 from tensorgrad_eg.explain.explain import DetailError
+from tensorgrad_eg.explain.starts import SHARED
 from tensorgrad_eg.explain.text import PLACES
 from tensorgrad_eg.expr import Derivative, Rename, Tangent, postorder
 from tensorgrad_eg.rules.catalogue import rules_of
@@ -106,9 +108,9 @@ def test_every_step_is_true(name: str) -> None:
 def test_every_step_names_a_rule_of_the_files(name: str) -> None:
     """A step's rule is in its file, at its line, with the equation that is shown."""
     for step in derivation_of(name):
-        if step.rule == JOINT:
+        if step.rule in (JOINT, SHARED):
             assert (step.file, step.line) == ("", 0)
-            assert step is derivation_of(name).steps[-1]
+            assert step.rule == SHARED or step is derivation_of(name).steps[-1]
             continue
         rule = RULES[step.rule]
         assert (step.file, step.line, step.equation) == (f"rules/{rule.file}", rule.line, rule.comment)
@@ -132,6 +134,15 @@ def test_costs_fall_from_the_normal_form_to_the_plan(name: str) -> None:
         assert search[-1].cost_after == plan_of(name).flops == derivation_of(name).flops
         joint = [step for step in search if step.rule == JOINT]
         assert all(set(step.also) <= set(RULES) for step in joint)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_saving_is_a_step(name: str) -> None:
+    """From the program that is written down to the plan, each saving is a step, and the savings add up."""
+    plan, derivation = plan_of(name), derivation_of(name)
+    assert unaccounted(plan, derivation) == []
+    shared = [step.cost_after for step in derivation if step.rule == SHARED]
+    assert (shared or [derivation.start])[0] == plan.source.extracted(plan.sizes).start_cost
 
 
 @pytest.mark.parametrize("name", PROBLEMS)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 import tensorgrad_eg as tg
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.explain.bench import Bench
-from tensorgrad_eg.explain.descent import cost_of, descend
+from tensorgrad_eg.explain.descent import descend
 from tensorgrad_eg.explain.expansion import Expansion
 from tensorgrad_eg.explain.naming import Naming
 from tensorgrad_eg.explain.notation import Notation
 from tensorgrad_eg.explain.places import places
+from tensorgrad_eg.explain.starts import normal, tree_cost
 from tensorgrad_eg.explain.symbols import Direction
 from tensorgrad_eg.explain.values import Point, Values
 from tensorgrad_eg.explain.world import World
@@ -249,8 +250,8 @@ def test_a_descent_finds_the_order_of_a_chain(bench: Bench) -> None:
     square = dag.put("contract", frozenset("j"), first, second)
     dag.roots["out0"] = dag.put("contract", frozenset("k"), square, x)
     sizes = {"n": 10}
-    assert cost_of(bench, dag, LABELS, sizes) == 2200
-    moves = descend(bench, dag, LABELS, sizes, 400, {"associativity": 1})
+    assert tree_cost(normal(bench, dag, LABELS), sizes) == 2200
+    moves = descend(bench, dag, LABELS, sizes, 400, 2200, {"associativity": 1})
     assert [([rule.name for rule in move.rules], move.cost) for move in moves] == [(["associativity"], 400)]
 
 
@@ -260,8 +261,8 @@ def test_a_descent_does_not_go_below_its_goal(bench: Bench) -> None:
     x = dag.put("variable", ("x", ("i",)))
     doubled = dag.put("scale", Fraction(2), x)
     dag.roots["out0"] = dag.put("contract", frozenset("i"), doubled, x)
-    cost = cost_of(bench, dag, LABELS, {"n": 10})
-    assert descend(bench, dag, LABELS, {"n": 10}, cost, {"multiple out of a contraction": 1}) == []
+    cost = tree_cost(normal(bench, dag, LABELS), {"n": 10})
+    assert descend(bench, dag, LABELS, {"n": 10}, cost, cost, {"multiple out of a contraction": 1}) == []
 
 
 def test_the_bench_forgets(bench: Bench) -> None:

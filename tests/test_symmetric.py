@@ -152,11 +152,11 @@ def test_the_table_shows_what_is_packed() -> None:
 
 
 def test_derivations_say_what_symmetry_saves() -> None:
-    """The derivation goes down to the program that was found; a line says what symmetry saves after it."""
+    """The derivation goes down to the program that was found; a step says what symmetry saves after it."""
     e, sizes = F.dot(X * X.rename(p="q"), w, "b"), {"b": 60, "p": 6, "c": 20}
     plain, plan = tg.optimize(e, sizes), tg.optimize(e, sizes, symmetric=True)
     line = f"Symmetry: {plain.flops:,} → {plan.flops:,} flops, one half computed of t1"
-    assert str(plan.explain()).endswith(line)
+    assert line in str(plan.explain()).splitlines()
     assert "Symmetry" not in str(plain.explain())
 
 

@@ -123,7 +123,10 @@ class Phase:
 class Derivation:
     """How a plan comes about, from the expression that was given to the program that is run.
 
-    `detail` is "phases", "steps" or "all": how much `str` shows. The data are always complete.
+    `start` is what the program costs that differentiation writes down, each of its terms computed once;
+    `flops` is what the plan costs. The steps that have costs lead from one to the other: each begins with
+    what the one before ends with. `detail` is "phases", "steps" or "all": how much `str` shows. The data are
+    always complete.
 
     >>> print(Derivation((), 12, "phases"))
     Nothing had to be done.
@@ -132,6 +135,7 @@ class Derivation:
     phases: tuple[Phase, ...]
     flops: int
     detail: str = "steps"
+    start: int = 0
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -170,9 +174,8 @@ class Derivation:
             }
             for phase in self.phases
         ]
-        return json.dumps(
-            {"flops": self.flops, "error": self.error, "phases": phases}, ensure_ascii=False, indent=1
-        )
+        costs = {"start": self.start, "flops": self.flops}
+        return json.dumps({**costs, "error": self.error, "phases": phases}, ensure_ascii=False, indent=1)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorgrad_eg.egraph.engine import Engine
@@ -44,17 +44,18 @@ def descend(
     symbols: Mapping[str, str | int],
     sizes: Mapping[str, int],
     goal: int,
+    cost: int,
     matches: Mapping[str, int],
 ) -> list[Move]:
-    """Moves from a program towards one that costs `goal`.
+    """Moves from a program, which has a cost, towards one that costs `goal`.
 
     Each is the best that one rule can do or, where none can do anything, two of them.
 
     Example: see `tensorgrad_eg.explain.searching`.
     """
     moves: list[Move] = []
-    program, cost = start, cost_of(bench, start, symbols, sizes)
-    acting = [r for r in bench.rules if r.ruleset not in DIRECTED | LISTING and _acts(r)]
+    program = start
+    acting = [r for r in bench.rules if r.ruleset not in DIRECTED | LISTING and acts(r)]
     rules = [r for r in acting if matches.get(r.name) and r.name != _HELPER]
     tries = _TRIES
     while cost > goal and tries > 0 and len(program.nodes) <= _LARGEST:
@@ -68,31 +69,51 @@ def descend(
     return moves
 
 
-def cost_of(bench: Bench, program: Dag, symbols: Mapping[str, str | int], sizes: Mapping[str, int]) -> int:
-    """The flops of a program as it stands.
+def load(engine: Engine, program: Dag, symbols: Mapping[str, str | int], sizes: Mapping[str, int]) -> None:
+    """Puts a program into an empty e-graph, and what judging rules by cost needs.
 
-    >>> dag = Dag()
-    >>> x = dag.put("variable", ("x", ("i",)))
-    >>> dag.roots["out0"] = dag.put("apply", "exp", x)
-    >>> cost_of(Bench(), dag, {"i": "n"}, {"n": 7})
-    7
+    >>> with Bench().fresh() as engine:
+    ...     load(engine, Dag(), {}, {})
+    ...     engine.count()
+    0
     """
-    with bench.fresh() as engine:
-        engine.load(program, dict(symbols))
-        _settle(engine)
-        snapshot = engine.snapshot(program.roots)
-        return _flops(extract(Searched(program, snapshot, snapshot), list(program.roots), sizes, steps=0))
+    engine.load(program, dict(symbols))
+    state_sizes(engine, sizes)
+    engine.command(f"(set (slack) {SLACK})")
 
 
-def _settle(engine: Engine) -> None:
-    """Normal form, and renames one level deeper, as in a round of the search."""
-    engine.normalise()
-    if engine.run("descend"):
-        engine.normalise()
+def judge(engine: Engine, rules: Iterable[Rule]) -> None:
+    """Lists and judges what could be done: some rules ask for it.
+
+    >>> with Bench().fresh() as engine:
+    ...     judge(engine, ())
+    """
+    engine.run("analysis", saturate=True)
+    engine.run("prospect", saturate=True)
+    for rule in rules:
+        if rule.ruleset not in DIRECTED | LISTING and not acts(rule):
+            engine.run(alone(rule.name))
+    engine.run("volumes", saturate=True)
+    engine.run("judge")
 
 
-def _acts(rule: Rule) -> bool:
-    """Whether a rule equates terms; others list and judge."""
+def acted(bench: Bench, before: Mapping[str, int]) -> list[Rule]:
+    """The directed rules that have matched since there were so many matches `before`.
+
+    >>> acted(Bench(), {})
+    []
+    """
+    matches = bench.engine.matches
+    directed = [rule for rule in bench.rules if rule.ruleset in DIRECTED]
+    return [rule for rule in directed if matches[rule.name] > before.get(rule.name, 0)]
+
+
+def acts(rule: Rule) -> bool:
+    """Whether a rule equates terms; others list and judge.
+
+    >>> acts(Rule("same", "search", "a.egg", 1, Form(["rewrite", "a", "b"])))
+    True
+    """
     return rule.form[0] == "rewrite" or "union" in words_in(rule.form)
 
 
@@ -113,13 +134,17 @@ class _Round:
         """The cheapest program after one rule or, if there is none, after two."""
         self.roots = list(self.program.roots)
         with self.bench.fresh() as self.engine:
-            self.engine.load(self.program, dict(self.symbols))
+            before = dict(self.engine.matches)
+            load(self.engine, self.program, self.symbols, self.sizes)
             self.engine.normalise()
             self.before = self.engine.snapshot(self.roots)
             self.alias = aliases(self.before)
-            state_sizes(self.engine, self.sizes)
-            self.engine.command(f"(set (slack) {SLACK})")
+            self._price(acted(self.bench, before))
             self._prepare()
+            if self.found is None:
+                self._price(acted(self.bench, before))
+            if self.found is not None:
+                return self.found
             useful = [rule for rule in rules if self._try([rule])]
             if self.found is None and len(self.program.nodes) <= _PAIRS:
                 for first in useful:
@@ -135,6 +160,13 @@ class _Round:
             if self.tries > 0:
                 self._try([first, second])
         self.engine.command("(pop)")
+
+    def _prepare(self) -> None:
+        """Renames one level deeper, and the other order of factors, before what could be done is judged."""
+        if self.engine.run("descend"):
+            self.engine.normalise()
+        self.engine.run(alone(_HELPER))
+        judge(self.engine, self.bench.rules)
 
     def _try(self, rules: Sequence[Rule]) -> bool:
         """Runs the last of the rules, and notes the program that is then there if it is the best so far."""
@@ -155,18 +187,6 @@ class _Round:
         if self.goal <= cost < (self.found.cost if self.found else self.cost):
             program, symbols = program_of(extracted, self.roots)
             self.found = Move(tuple(dict.fromkeys(rules)), program, cost, symbols)
-
-    def _prepare(self) -> None:
-        """Reorders factors, lists and judges: what the rules ask for."""
-        listing = [r.name for r in self.bench.rules if r.ruleset not in DIRECTED | LISTING and not _acts(r)]
-        _settle(self.engine)
-        self.engine.run(alone(_HELPER))
-        self.engine.run("analysis", saturate=True)
-        self.engine.run("prospect", saturate=True)
-        for name in listing:
-            self.engine.run(alone(name))
-        self.engine.run("volumes", saturate=True)
-        self.engine.run("judge")
 
 
 def _flops(found: Extracted) -> int:

@@ -9,7 +9,7 @@ from tensorgrad_eg.explain.bench import Bench
 from tensorgrad_eg.explain.derivation import Derivation
 from tensorgrad_eg.explain.directed import directed_phase
 from tensorgrad_eg.explain.replay import replay
-from tensorgrad_eg.explain.searching import programs, search_phase, symmetry_phase
+from tensorgrad_eg.explain.searching import costed_phases, ledger
 from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.explain.writer import Writer
 from tensorgrad_eg.expr import variables
@@ -62,11 +62,8 @@ def explain(problem: Problem, plan: Plan, check: bool = True, detail: Detail = "
             replayed.append(
                 (stage, replay(engine, stage, number, world, bench.rules, problem.report.matches))
             )
-    found = list(programs(problem, plan, bench, writer))
+    found = ledger(problem, plan, bench, writer)
     outputs = dict(zip(problem.expressions, plan.results, strict=True))
     phases = [directed_phase(writer, stage, done, outputs) for stage, done in replayed]
-    phases.append(search_phase(problem, plan, bench, writer, found))
-    phases = [phase for phase in phases if phase.steps]
-    if plan.flops != problem.found_flops(plan):
-        phases.append(symmetry_phase(problem, plan))
-    return Derivation(tuple(phases), plan.flops, detail)
+    phases = costed_phases(problem, plan, writer, bench, found, phases)
+    return Derivation(tuple(phase for phase in phases if phase.steps), plan.flops, detail, found[0].cost)

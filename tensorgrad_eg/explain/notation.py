@@ -18,7 +18,6 @@ from tensorgrad_eg.expr import (
     Extent,
     Number,
     Power,
-    Reduce,
     Scale,
     Size,
     Tangent,
@@ -119,6 +118,8 @@ class Notation:
 
     def _operation(self, node: ENode, kids: list[Tensor]) -> Tensor:
         payload: Any = node.payload
+        if node.op in ("reduce", "softmax", "logsumexp") and not payload:
+            return Number(1) if node.op == "softmax" else kids[0]
         if node.op in ("contract", "reduce", "softmax", "logsumexp"):
             have = {edge for kid in kids for edge in kid.edges}
             idle = [label for label in sorted(payload) if self.edge(label) not in have]
@@ -203,7 +204,11 @@ class Notation:
     def _derivative(self, arg: Tensor, wrt: Variable, names: list[str]) -> Tensor:
         """∂arg/∂wrt; an edge that both have stands for the diagonal."""
         taken = {*arg.edges, *names}
-        aside = {name: fresh(name, taken) for name in names if name in arg.edges}
+        aside: dict[str, str] = {}
+        for name in names:
+            if name in arg.edges:
+                aside[name] = fresh(name, taken)
+                taken.add(aside[name])
         return _diagonals(Derivative(arg, wrt, [aside.get(name, name) for name in names]), aside)
 
     def _pullback(self, direction: str, at: int, reader: int) -> Tensor:
@@ -221,12 +226,14 @@ class Notation:
 
     def _read(self, payload: Any, at: int) -> Tensor:
         """What one place where a variable is read contributes, over the axes of the gradient."""
-        own = self.labels(at)
-        result = self._cotangent(payload[0], at, own)
-        axes = _payload(self.world.node(at))[1]
-        for label, axis in zip(axes, payload[1], strict=True):
-            result = Contract((), Delta(self.edge(label), self.edge(axis), self.size(axis)), result)
-        return Reduce([self.edge(label) for label in sorted(set(axes))], result)
+        names: dict[str, list[str]] = {}
+        for label, axis in zip(_payload(self.world.node(at))[1], payload[1], strict=True):
+            names.setdefault(self.edge(label), []).append(self.edge(axis))
+        result = self._cotangent(payload[0], at, [names[edge][0] for edge in self.labels(at)])
+        for first, *others in names.values():
+            for axis in others:
+                result = Contract((), Delta(first, axis, result.shape[first]), result)
+        return result
 
     def _as_tensor(self, at: int) -> Tensor:
         return self.expression(at) if self.world.node(at).op in PLAIN else self.variable(at)

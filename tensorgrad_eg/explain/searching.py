@@ -1,20 +1,21 @@
-"""The search as a phase of a derivation: a descent in cost from the normal form to the plan."""
+"""From what is written down to the plan, as a ledger of costs, and as phases of a derivation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from tensorgrad_eg.explain.bench import LISTING, Bench
-from tensorgrad_eg.explain.derivation import Phase, Step
-from tensorgrad_eg.explain.descent import cost_of, descend
-from tensorgrad_eg.explain.notation import Notation
-from tensorgrad_eg.explain.places import places
+from tensorgrad_eg.explain.connecting import Connecting
+from tensorgrad_eg.explain.derivation import JOINT, Phase, Place, Step
+from tensorgrad_eg.explain.descent import descend
 from tensorgrad_eg.explain.solution import program_of
-from tensorgrad_eg.explain.writer import Pair, Writer
-from tensorgrad_eg.rules.catalogue import Rule
+from tensorgrad_eg.explain.starts import SHARED, Program, changed, first_changed, results, starts
+from tensorgrad_eg.explain.writer import Writer
+from tensorgrad_eg.expr import Rename, Variable
+from tensorgrad_eg.plan.cost import total_flops
 from tensorgrad_eg.rules.vocabulary import DIRECTED
 
 if TYPE_CHECKING:
@@ -22,97 +23,161 @@ if TYPE_CHECKING:
     from tensorgrad_eg.egraph.term import Dag
     from tensorgrad_eg.plan.plan import Plan
 
-
-#: The rule that makes programs equal that were differentiated in different orders.
-_ORDER = "order of accumulation"
-
-
-@dataclass(frozen=True)
-class Program:
-    """A program of the descent: the rules that led to it, its results as terms, and its cost."""
-
-    rules: tuple[Rule, ...]
-    results: tuple[int, ...]
-    cost: int
+#: What is done to a program when it is there, beside the rules.
+_PASSES = ("reads of the program", "constants and multiples worked out once", "halves of symmetric tensors")
 
 
-def programs(problem: Problem, plan: Plan, bench: Bench, writer: Writer) -> Iterator[Program]:
-    """The normal form, what single rules make of it, and the plan itself where these do not lead to it.
+def ledger(problem: Problem, plan: Plan, bench: Bench, writer: Writer) -> list[Program]:
+    """All programs from the one that is written down to the plan, each with its cost.
 
-    If derivatives accumulated in another order are the cheaper start, that is the first step.
+    Those of the search are found by single rules, as far as these lead to the plan.
     """
-    start, symbols = problem.searched.dag, problem.derived.symbols
-    now = Program((), _results(writer, start), cost_of(bench, start, symbols, plan.sizes))
-    yield now
-    goal = problem.found_flops(plan)
+    extracted = problem.extracted(plan.sizes)
+    goal = sum(int(extracted.priced.prices[way]) for way in extracted.solution.choice.values())
+    found = list(starts(problem, bench, writer, plan.sizes, goal))
     mode = problem.searched.mode
-    other = cost_of(bench, mode.program, symbols, plan.sizes) if mode else now.cost
-    if mode and goal <= other < now.cost:
-        start = mode.program
-        rules = tuple(rule for rule in bench.rules if rule.name == _ORDER)
-        now = Program(rules, _results(writer, start), other)
-        yield now
-    for move in descend(bench, start, symbols, plan.sizes, goal, problem.report.matches):
+    begun = mode.program if mode and found[-1].phase == "search" and found[-1].rules else problem.searched.dag
+    found += _walk(problem, plan.sizes, bench, writer, begun, found[-1].cost, goal)
+    for name, program in zip(_PASSES, problem.passes(plan.sizes), strict=True):
+        found.append(Program(total_flops(program), name=name, phase="program"))
+    return [*found, Program(plan.flops, name="results as they are asked for", phase="program")]
+
+
+def _walk(
+    problem: Problem,
+    sizes: Mapping[str, int],
+    bench: Bench,
+    writer: Writer,
+    begun: Dag,
+    cost: int,
+    goal: int,
+) -> Iterator[Program]:
+    """The programs of the descent, and the one that was found where that does not lead to it."""
+    symbols, matches = problem.derived.symbols, problem.report.matches
+    now = results(writer, begun)
+    for move in descend(bench, begun, symbols, sizes, goal, cost, matches):
         writer.world.learn(move.symbols)
-        now = Program(move.rules, _results(writer, move.program), move.cost)
-        yield now
-    if now.cost != goal:
-        program, labels = program_of(problem.extracted(plan.sizes), list(start.roots))
+        before, now, cost = now, results(writer, move.program), move.cost
+        yield Program(cost, changed(writer, before, now), move.rules, place=first_changed(before, now))
+    if cost != goal:
+        program, labels = program_of(problem.extracted(sizes), list(begun.roots))
         writer.world.learn(labels)
-        yield Program((), _results(writer, program), goal)
+        after = results(writer, program)
+        pairs = changed(writer, now, after)
+        rules = Connecting(bench, writer.world, sizes, matches).rules(pairs)
+        name = JOINT if rules is None else SHARED
+        yield Program(goal, pairs, rules or (), name, place=first_changed(now, after))
 
 
-def search_phase(
-    problem: Problem, plan: Plan, bench: Bench, writer: Writer, found: Sequence[Program]
-) -> Phase:
-    """The steps of the descent, each with what it saves."""
-    moves = [_Move(one, other, writer) for one, other in pairwise(found)]
+def costed_phases(
+    problem: Problem,
+    plan: Plan,
+    writer: Writer,
+    bench: Bench,
+    found: Sequence[Program],
+    told: Sequence[Phase],
+) -> list[Phase]:
+    """The phases that were told, and one for each kind of saving.
+
+    In these there is a step for each program that costs something else than the one before. What facts save
+    is said by the last step of their phase; if what they did is not seen there, by a step of its own.
+    """
+    moves = [(one.cost, other) for one, other in pairwise(found) if one.cost != other.cost]
+    facts = next(((cost, other) for cost, other in moves if other.phase == "facts"), None)
+    seen = any(phase.name == "facts" and phase.steps for phase in told)
+    if facts is not None and not seen:
+        rules = Connecting(bench, writer.world, plan.sizes, problem.report.matches).rules(facts[1].pairs)
+        name = JOINT if rules is None else SHARED
+        silent = replace(facts[1], rules=rules or (), name=name, phase="assumed")
+        moves = [(cost, silent if other is facts[1] else other) for cost, other in moves]
+    for _, other in moves:
+        for _, whole in other.pairs if other.phase == "sharing" else ():
+            node = writer.world.node(whole)
+            writer.naming.name(node.children[0] if node.op == "rename" else whole)
     writer.naming.adopt()
-    writer.shorten(move.pairs for move in moves)
-    notation = writer.notation
+    writer.shorten(other.pairs for _, other in moves)
     matches = problem.report.matches
     together = tuple(
         r.name for r in bench.rules if r.ruleset not in DIRECTED | LISTING and matches.get(r.name)
     )
-    steps = tuple(move.step(plan.names, notation, together) for move in moves)
-    mentioned = [at for move in moves for pair in move.pairs for at in pair]
-    title = f"Search: {found[0].cost:,} → {found[-1].cost:,} flops"
-    return Phase("search", title, writer.definitions(mentioned, notation, order=True), steps, ())
+    return [
+        *(_with_cost(phase, facts) if phase.name == "facts" else phase for phase in told),
+        *(
+            _phase(problem, plan, writer, name, title, own, together)
+            for name, title in _TITLES.items()
+            if (own := [(cost, other) for cost, other in moves if other.phase == name])
+        ),
+    ]
 
 
-def symmetry_phase(problem: Problem, plan: Plan) -> Phase:
-    """What computing halves of symmetric tensors saves: one line, for it changes no formula."""
-    packed = {label for step in plan.steps if step.kind == "pack" for label in step.packing[1]}
-    halves = [s.name for s in plan.steps if s.kind not in ("pack", "unpack") and packed & set(s.edges)]
-    title = f"Symmetry: {problem.found_flops(plan):,} → {plan.flops:,} flops"
-    return Phase("symmetry", f"{title}, one half computed of {', '.join(halves)}", (), (), ())
+_TITLES = {
+    "sharing": "Compute every tensor once",
+    "assumed": "Use what is assumed",
+    "pieces": "Keep results in pieces",
+    "search": "Search",
+    "program": "Program",
+}
 
 
-class _Move:
-    """From one program to the next."""
+def _phase(
+    problem: Problem,
+    plan: Plan,
+    writer: Writer,
+    name: str,
+    title: str,
+    moves: Sequence[tuple[int, Program]],
+    together: tuple[str, ...],
+) -> Phase:
+    notation = writer.notation
+    steps = []
+    for cost, other in moves:
+        last, also = (other.rules[-1], other.rules[:-1]) if other.rules else (None, ())
+        step = writer.step(last, name, other.pairs, notation, _output(problem, plan, other.place))
+        if last is None:
+            step = replace(step, rule=other.name, places=step.places or _halves(plan))
+        names = together if other.name == JOINT else tuple(rule.name for rule in also)
+        steps.append(replace(step, cost_before=cost, cost_after=other.cost, also=names))
+    mentioned = [at for _, other in moves for pair in other.pairs for at in pair]
+    title = f"{title}: {moves[0][0]:,} → {moves[-1][1].cost:,} flops"
+    if halves := [str(place.left).split("[")[0] for place in steps[-1].places if name == "program"]:
+        title = title.replace("Program", "Symmetry") + f", one half computed of {', '.join(halves)}"
+    return Phase(name, title, writer.definitions(mentioned, notation, order=True), tuple(steps), ())
 
-    def __init__(self, one: Program, other: Program, writer: Writer) -> None:
-        self.one, self.other, self.writer = one, other, writer
-        self.results = list(zip(one.results, other.results, strict=True))
-        found: dict[Pair, None] = {}
-        for before, after in self.results:
-            found |= dict.fromkeys(places(writer.world, writer.values, before, after))
-        self.pairs = list(found) or [self.results[self.changed]]
 
-    @property
-    def changed(self) -> int:
-        """The first result that is another term now."""
-        return next((n for n, (before, after) in enumerate(self.results) if before != after), 0)
-
-    def step(self, names: Sequence[str], notation: Notation, together: tuple[str, ...]) -> Step:
-        rules = self.other.rules
-        step = self.writer.step(
-            rules[-1] if rules else None, "search", self.pairs, notation, names[self.changed]
-        )
-        also = tuple(rule.name for rule in rules[:-1]) if rules else together
-        return replace(step, cost_before=self.one.cost, cost_after=self.other.cost, also=also)
+def _output(problem: Problem, plan: Plan, place: int) -> str:
+    """The name of the result that a root of the program belongs to."""
+    if problem.pieces is None:
+        return plan.results[place]
+    if not problem.searched.dag.roots:
+        return ""
+    root = list(problem.searched.dag.roots)[place]
+    return next(
+        name
+        for name, summands in zip(plan.results, problem.pieces.outputs, strict=True)
+        if any(root == factor for summand in summands for factor, _ in summand.factors)
+    )
 
 
-def _results(writer: Writer, program: Dag) -> tuple[int, ...]:
-    ids = writer.world.add(program)
-    return tuple(writer.world.usual(ids[at]) for at in program.roots.values())
+def _halves(plan: Plan) -> tuple[Place, ...]:
+    """That the tensors are symmetric of which the plan computes one half."""
+    moves = [step for step in plan.steps if step.kind in ("pack", "unpack")]
+    pairs = {packed: pair for pair, (packed,) in (step.packing for step in moves)}
+    found = []
+    for step in plan.steps:
+        packed = [edge for edge in step.edges if edge in pairs]
+        if step in moves or not packed:
+            continue
+        edges = [name for edge in step.edges for name in pairs.get(edge, (edge,))]
+        tensor = Variable(step.name, {edge: plan.program.sizes[edge] for edge in edges})
+        for edge in packed:
+            i, j = pairs[edge]
+            found.append(Place(tensor, Rename(tensor, {i: j, j: i}, tensor.edges)))
+    return tuple(found)
+
+
+def _with_cost(phase: Phase, facts: tuple[int, Program] | None) -> Phase:
+    """The phase in which facts are used; its last step says what that saves."""
+    if facts is None or not phase.steps:
+        return phase
+    last: Step = replace(phase.steps[-1], cost_before=facts[0], cost_after=facts[1].cost)
+    return replace(phase, steps=(*phase.steps[:-1], last))

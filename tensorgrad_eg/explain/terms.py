@@ -189,10 +189,18 @@ class Terms:
     def _inner(self, at: int, names: dict[str, str]) -> list[tuple[int, Pairs]]:
         """What the parts of a term are to be renamed to, its own bound edges stepping aside."""
         node = self.node(at)
-        if node.op in _BOUNDED:
+        if node.op in _BOUNDED or self._stays(at, names):
             return []
         names = names | self._aside(at, names)
         return [(c, self._pairs(c, names)) for c in node.children]
+
+    def _stays(self, at: int, names: Mapping[str, str]) -> bool:
+        """Whether names cannot go into a term: a diagonal of a softmax is no softmax of a diagonal."""
+        node = self.node(at)
+        if node.op != "softmax" or not isinstance(node.payload, frozenset):
+            return False
+        now = [names.get(edge, edge) for edge in self.free(at)]
+        return any(now.count(names.get(edge, edge)) > 1 for edge in node.payload)
 
     def _aside(self, at: int, names: dict[str, str]) -> dict[str, str]:
         """New names for bound edges that would capture one of the names."""
@@ -218,6 +226,8 @@ class Terms:
                 return self.put("variable", (payload[0], tuple(names.get(a, a) for a in payload[1])))
             case "delta":
                 return self.put("delta", tuple(names.get(e, e) for e in payload))
+            case "softmax" if self._stays(at, names):
+                return self.read_as(at, names)
             case "softmax":
                 return self.put("softmax", frozenset(names.get(e, e) for e in payload), *kids)
             case op if op in BINDERS:

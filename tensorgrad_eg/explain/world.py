@@ -70,7 +70,8 @@ class World(Terms):
         """An operation with the shortest names for the edges it sums over."""
         payload: Any = node.payload
         if node.op == "rename":
-            return self.plain(self.rename(kids[0], renaming(payload)))
+            inner = self.rename(kids[0], renaming(payload))
+            return inner if self.node(inner).op == "rename" else self.plain(inner)
         if node.op not in BINDERS:
             return self.put(node.op, payload, *kids)
         taken = frozenset[str]().union(*map(self.free, kids)) - payload

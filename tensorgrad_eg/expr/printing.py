@@ -191,7 +191,7 @@ def _constant(node: Tensor, scope: Scope) -> Text | None:
 
 def _opened(node: Tensor, scope: Scope) -> Text:
     match node:
-        case Contract(over, left, Delta(i, j)) if over in ({i}, {j}) and {i, j} <= {*left.edges}:
+        case Contract(over, left, Delta(i, j)) if over in ({i}, {j}) and _has_diagonal(left, i, j):
             inner = scope.bind(node, over)  # a diagonal: the two edges have one name
             name = inner.names[j if i in over else i]
             return _write(left, inner._replace(names={**inner.names, i: name, j: name}))
@@ -226,6 +226,23 @@ def _opened(node: Tensor, scope: Scope) -> Text:
             above = _write(arg, scope).bracketed(~Form.ATOM).text
             return Text(f"∂{above}/∂{wrt.name} · ({along})", Form.PRODUCT)
     return _leaf(node, scope)
+
+
+def _has_diagonal(root: Tensor, i: str, j: str) -> bool:
+    """Whether both edges can have one name all the way down: a softmax over one of them keeps them apart."""
+    stack = [(root, i, j)]
+    seen = {*stack}
+    while stack:
+        node, one, other = stack.pop()
+        if isinstance(node, Softmax) and node.over & {one, other}:
+            return False
+        if isinstance(node, Rename):
+            back = {new: old for old, new in node.mapping}
+            one, other = back.get(one, one), back.get(other, other)
+        parts = {(part, one, other) for part in children(node) if {one, other} <= {*part.edges}} - seen
+        seen |= parts
+        stack.extend(parts)
+    return {i, j} <= {*root.edges}
 
 
 def _leaf(node: Tensor, scope: Scope) -> Text:
