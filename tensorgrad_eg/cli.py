@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         _forgive(stream)
     try:
-        words = None if arguments is None else list(arguments)
+        words = [_expression(word) for word in (sys.argv[1:] if arguments is None else arguments)]
         code = commands.main(args=words, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # whoever read the output has seen enough; click leaves then
@@ -59,6 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run() -> NoReturn:
     """Run the command that the arguments of the process name, and leave with its exit code."""
     raise SystemExit(main())
+
+
+def _expression(word: str) -> str:
+    """An argument that is no option, though it starts with a minus: an expression, as in -sum(p[i]^2).
+
+    >>> _expression("-sum(x[i])"), _expression("-o")
+    (' -sum(x[i])', '-o')
+    """
+    return f" {word}" if re.match(r"-[^-=]*[\[(|]", word) else word
 
 
 def _forgive(stream: TextIO) -> None:

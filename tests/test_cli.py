@@ -205,7 +205,7 @@ def test_rules_of_a_file(capsys: Capture, tmp_path: Path) -> None:
         (["optimize", "x[k]", "--extract", "best"], "'best' is not one of 'greedy', 'exact'"),
         (["rules", "none.egg"], "there is no rule file 'none.egg'"),
         (["draw", "x[k]", "-o", "x.pdf"], "saved as .svg, .png, .dot, not as '.pdf'"),
-        (["draw", "x[k]", "-o", "/nowhere/x.dot"], "/nowhere/x.dot: No such file or directory. Choose"),
+        (["draw", "x[k]", "-o", "/nowhere/x.dot"], "'/nowhere/x.dot' cannot be written: there is no folder '/nowhere'"),
         (["grad", L2, "--wrt", "W", "--seconds", "soon"], "'soon' is not a valid float"),
     ],
 )  # fmt: skip
@@ -310,3 +310,9 @@ def test_no_colour(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
 def test_program_name() -> None:
     """The name in messages is the name of the command that is installed."""
     assert cli.PROGRAM == "tensorgrad-eg"
+
+
+def test_an_expression_may_start_with_a_minus(capsys: Capture) -> None:
+    """A minus in front of an expression is no option."""
+    assert main(["grad", "-sum(p[i] p[i])", "--wrt", "p", "--sizes", "i=5"]) == 0
+    assert "dp[i] = -2 p[i]" in capsys.readouterr().out

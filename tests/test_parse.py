@@ -241,3 +241,20 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 def test_power_zero_is_kept() -> None:
     """A power 0 stays a node: that it is 1 is for the rules to say."""
     assert parse("x[k]^0") is Power(x, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sum(A^-1)", "nothing here has an edge to sum over.*there is no inverse of a matrix"),
+        ("|x[i]|", r"\|x\| is the size of an edge; the absolute value of a tensor is abs\(x\[…\]\)"),
+        (
+            "trace(A[i,j])",
+            r"in text a trace is a sum over an edge that is written twice, as in sum_i A\[i,i\]",
+        ),
+    ],
+)
+def test_what_text_cannot_say_is_answered_with_what_it_can(text: str, message: str) -> None:
+    """Notation that means something else on paper is refused with what to write here."""
+    with pytest.raises(TensorgradError, match=message):
+        parse(text)

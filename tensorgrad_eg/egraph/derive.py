@@ -16,7 +16,7 @@ from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import RuleError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
 from tensorgrad_eg.expr.sizes import empty
-from tensorgrad_eg.rules.files import RuleFile
+from tensorgrad_eg.rules.files import RuleFile, rule_files
 from tensorgrad_eg.rules.vocabulary import DIRECTED
 
 #: The rulesets that bring a program to its normal form.
@@ -172,7 +172,7 @@ class _Derivation:
         choice = smallest(snapshot)
         for request, _ in requests.values():
             if snapshot.roots[request.name] not in choice:
-                raise _stuck(engine, request)
+                raise _stuck(engine, request, len(self.engines.files or ()) > len(rule_files()))
         after = dag_of(snapshot, choice, snapshot.roots)
         encoder = self.encoder
         encoder.labels.symbols.update(snapshot.symbols)
@@ -187,16 +187,20 @@ class _Derivation:
         self.stages.append(Stage(phase, before, after, work, subjects))
 
 
-def _stuck(engine: Engine, request: Request) -> RuleError:
-    """A derivative that no rule could finish."""
+def _stuck(engine: Engine, request: Request, own: bool) -> RuleError:
+    """A derivative that no rule could finish; `own` says whether there are rules of the caller's."""
     missing = engine.unsloped()
     if missing:
         names = ", ".join(f"'{name}'" for name in missing)
         example = f'(rewrite (slope "{missing[0]}" a) … :ruleset differentiate :name "slope of {missing[0]}")'
         return RuleError(f"no rule states the slope of {names}. Add one to a rule file: {example}")
+    what = f"the rules do not finish the derivative with respect to {request.variable}"
+    if own:
+        return RuleError(f"{what}. A rule file of your own may delete what others need; try without it.")
     return RuleError(
-        f"the rules do not finish the derivative with respect to {request.variable}. "
-        "A rule file of your own may delete what others need; try without it."
+        f"{what}, whose edges in the result are {len(request.axes)}: with an identity for each of many edges "
+        "there are more orders of them than are looked at. Differentiate by a tensor with fewer edges, in "
+        "which one stands for several, or sum the result first: tg.jvp and tg.vjp need no Jacobian."
     )
 
 

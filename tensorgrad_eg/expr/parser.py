@@ -37,6 +37,7 @@ from tensorgrad_eg.expr.ones import spread
 from tensorgrad_eg.expr.products import labelled, product
 from tensorgrad_eg.expr.scope import IDENTITY, declare, sizes
 from tensorgrad_eg.expr.tensor import Tensor
+from tensorgrad_eg.expr.walk import postorder
 
 # How many tensors a function takes before its edges; the others take one.
 TENSORS = {"dot": 2, "l2_loss": 2, "cross_entropy": 2}
@@ -167,6 +168,10 @@ class _Parser(Cursor):
             return result
         if self.take("|"):
             edge = self.name("an edge").text
+            if self.word.text == "[":
+                raise self.error(
+                    f"|{edge}| is the size of an edge; the absolute value of a tensor is abs({edge}[…])"
+                )
             self.expect("|")
             return Extent(self.symbols.get(edge, edge))
         raise self.error(
@@ -211,6 +216,12 @@ class _Parser(Cursor):
         while self.take(","):
             edges.append(self.name("an edge").text)
         self.expect(")", "',' or ")
+        if function == "sum" and not edges and not any(part.edges for part in postorder(tensors)):
+            raise self.error(
+                "nothing here has an edge to sum over: write the edges of a tensor, as in sum(A[i,j]^2); "
+                "a power is one of every entry, and there is no inverse of a matrix",
+                word,
+            )
         make: Callable[..., Tensor] = FUNCTIONS[function]
         with self.at(word):
             return make(*tensors, *edges)

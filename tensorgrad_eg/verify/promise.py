@@ -119,13 +119,14 @@ def _elements(v: Tensor, sizes: Mapping[str, int]) -> float:
 def small_sizes(sizes: Mapping[str, int], number: int = 0) -> Iterator[dict[str, int]]:
     """Small sizes in the place of these: first different ones for all; what is zero stays zero.
 
+    From one number to the next every symbol has another size.
+
     >>> next(small_sizes({"b": 64, "i": 32, "k": 0})), next(small_sizes({"b": 64, "i": 32}, 1))
-    ({'b': 2, 'i': 3, 'k': 0}, {'b': 3, 'i': 2})
+    ({'b': 2, 'i': 3, 'k': 0}, {'b': 3, 'i': 4})
     """
     free = [symbol for symbol, size in sizes.items() if size]
-    for palette in (tuple(range(2, 2 + len(free))), *_PALETTES):
-        turned = palette[::-1] if number % 2 else palette
-        found = dict(zip(free, cycle(turned), strict=False))
+    for palette in (tuple(range(2, 3 + len(free))), *_PALETTES):
+        found = dict(zip(free, islice(cycle(palette), number % 2, None), strict=False))
         yield {symbol: found.get(symbol, 0) for symbol in sizes}
 
 
