@@ -283,3 +283,20 @@ def test_wrong_arrays_are_explained() -> None:
         evaluate(tg.delta("i", "j", size="n"), {})
     with pytest.raises(ArrayShapeError, match=r"array C has shape \(4,\)"):
         evaluate(Variable("C", i=5), {"C": np.ones(4)})
+
+
+@pytest.mark.parametrize(
+    ("e", "sizes"),
+    [
+        (F.sum(F.softmax(F.exp(3 * tg.Variable("a", ["n"])) * tg.Variable("a", ["n"]), "n")), {"n": 3}),
+        (F.logsumexp(F.sin(tg.Variable("B", ["p", "j"])), "p"), {"p": 0, "j": 2}),
+        (F.sum(tg.Variable("E", {f"e{n}": "d" for n in range(16)}) ** 2), {"d": 1}),
+        (F.sum(tg.Variable("a", ["n"]) * F.log(tg.Variable("a", ["n"]))), {"n": 3}),
+        (F.sqrt(tg.Variable("a", ["n"]) - 1) * F.log(tg.Variable("a", ["n"])), {"n": 3}),
+    ],
+    ids=["zero by cancellation", "no entries", "many edges", "logarithm", "two domains"],
+)
+def test_the_check_of_a_right_plan_never_fails(e: Tensor, sizes: dict[str, int]) -> None:
+    """Results that cancel to zero, empty ones, and data outside a domain are no reason to refuse a plan."""
+    by = next(v for v in tg.expr.variables([e]).values())
+    tg.optimize([e, F.sum(e).grad(by)], sizes).check()

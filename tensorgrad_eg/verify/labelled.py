@@ -114,7 +114,7 @@ class Numpy:
 
     def logsumexp(self, array: Any, axes: tuple[int, ...]) -> Any:
         """The logarithm of the sum of exponentials, none of which overflows."""
-        top = np.max(array, axis=axes, keepdims=True)
+        top = np.max(array, axis=axes, keepdims=True, initial=-np.inf)
         return top + np.log(np.sum(np.exp(array - top), axis=axes, keepdims=True))
 
     def exp(self, array: Any) -> Any:

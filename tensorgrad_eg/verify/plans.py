@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorgrad_eg.assume import Fact
-from tensorgrad_eg.errors import CheckError
+from tensorgrad_eg.errors import CheckError, TensorgradError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, Variable, children, postorder, variables
 from tensorgrad_eg.plan.plan import Plan
 from tensorgrad_eg.verify.evaluate import DIFFERENCES, evaluate_all, reference
@@ -86,11 +86,11 @@ def check_plan(
     tolerance = max(rtol, _DIFFERENCES) if how == DIFFERENCES else rtol
     for free in draws(variables(expressions).values(), plan.sizes, seed):
         arrays = {name: conform(name, array, facts) for name, array in free.items()}
-        wanted = evaluate_all(expressions, arrays, np.float64, plan.sizes, autograd)
+        wanted = _wanted(expressions, arrays, plan.sizes, autograd)
         if all(np.isfinite(value).all() for value in wanted):
             break
     else:
-        if not any(np.isfinite(value).any() for value in wanted):
+        if all(value.size and np.isnan(value).all() for value in wanted):
             raise CheckError(
                 "this plan cannot be checked: its expressions have no finite value on random data."
             )
@@ -105,6 +105,21 @@ def check_plan(
             raise CheckError.of(f"output {name}", how, error, tolerance)
         worst = max(worst, min(error, tolerance))
     return PlanCheck(worst, how, len(found), plan.sizes, resized)
+
+
+def _wanted(
+    expressions: Sequence[Tensor],
+    arrays: Mapping[str, Array],
+    sizes: Mapping[str, int],
+    autograd: bool | None,
+) -> list[Array]:
+    """What the results should be; where torch gives up, as over many edges, by the definition itself."""
+    try:
+        return evaluate_all(expressions, arrays, np.float64, sizes, autograd)
+    except TensorgradError:
+        raise
+    except Exception:
+        return Point(expressions, sizes, arrays).values
 
 
 def excused(
