@@ -19,6 +19,7 @@ from tensorgrad_eg.egraph.decode import decode
 from tensorgrad_eg.egraph.derive import DERIVE, Derived, derive, for_print, tidied
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.modes import with_modes
+from tensorgrad_eg.egraph.processes import import_engine
 from tensorgrad_eg.egraph.saturate import Budget, Report
 from tensorgrad_eg.errors import OperandError
 from tensorgrad_eg.expr import Number, Tensor, as_tensor, variables
@@ -46,6 +47,9 @@ from tensorgrad_eg.verify.refusal import refused
 #: How long a plan may be checked before it is returned: so many seconds, or this share of what planning took.
 _CHECK_SECONDS, _CHECK_SHARE = 0.05, 0.1
 
+#: So much of its time a plan has even where the first import of the engine took longer than the rest.
+_AFTER_IMPORT = 0.5
+
 Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
 
@@ -70,22 +74,26 @@ class Problem:
     _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict)
 
     def extracted(
-        self, sizes: Mapping[str, int], progress: Callable[[float], None] = lambda cost: None
+        self,
+        sizes: Mapping[str, int],
+        progress: Callable[[float], None] = lambda cost: None,
+        deadline: Deadline | None = None,
     ) -> Extracted:
         """The cheapest program in the e-graph for these sizes, found once."""
         key = tuple(sorted(sizes.items()))
         if key not in self._extracted:
             roots = list(self.searched.dag.roots)
             best = extract_best(
-                self.searched, roots, dict(sizes), self.seed, exact=self.exact, progress=progress
-            )
-            self._extracted[key] = self._with_halves(best, sizes) if self.symmetric else best
+                self.searched, roots, dict(sizes), self.seed, exact=self.exact, progress=progress,
+                deadline=deadline,
+            )  # fmt: skip
+            self._extracted[key] = self._with_halves(best, sizes, deadline) if self.symmetric else best
         return self._extracted[key]
 
-    def _with_halves(self, best: Extracted, sizes: Mapping[str, int]) -> Extracted:
+    def _with_halves(self, best: Extracted, sizes: Mapping[str, int], deadline: Deadline | None) -> Extracted:
         """The program found, or another that costs less once symmetric tensors are computed by halves."""
         roots = list(self.searched.dag.roots)
-        other = extract_best(self.searched, roots, sizes, self.seed, reprice=discounted)
+        other = extract_best(self.searched, roots, sizes, self.seed, reprice=discounted, deadline=deadline)
         costs = [total_flops(self._halved(self._lowered(found, sizes))) for found in (best, other)]
         return best if costs[0] <= costs[1] else replace(other, certificate=best.certificate)
 
@@ -99,11 +107,16 @@ class Problem:
         facts = [fact for fact in self.facts if fact.kind in ("symmetric", "diagonal")]
         return halved(program, [(f.variable.name, (min(f.axes), max(f.axes))) for f in facts])
 
-    def plan(self, sizes: Mapping[str, int], progress: Callable[[float], None] = lambda cost: None) -> Plan:
+    def plan(
+        self,
+        sizes: Mapping[str, int],
+        progress: Callable[[float], None] = lambda cost: None,
+        deadline: Deadline | None = None,
+    ) -> Plan:
         """The plan for these sizes, from the e-graph as it is."""
         started = time.monotonic()
         numbers = dict(sizes)
-        best = self.extracted(numbers, progress)
+        best = self.extracted(numbers, progress, deadline)
         plan = self._assembled(best, numbers)
         started = timed(self.report, "extract", started)
         if self.verify:
@@ -199,11 +212,12 @@ def optimize(
 ) -> Plan:
     """The cheapest program found for one tensor, or for a list or a dict of them together.
 
-    `sizes` gives a number for every size symbol. `rules` are further rule files, `seconds` bounds the
-    search, which never fails for lack of time: it returns the best program so far. With `extract="exact"` a
-    solver (the extra `exact`) takes as long again to prove the plan optimal in its e-graph, or to bound
-    what is left: see `plan.certificate`. `effort` scales how far the search goes: 2 looks at about twice as
-    many terms, 0 takes the program that differentiation gives.
+    `sizes` gives a number for every size symbol. `rules` are further rule files. `seconds` bounds all of it,
+    from the call to the plan. The search for better programs never fails for lack of time: with the time up,
+    or Ctrl-C, it returns the best so far. Only until there is a first program both are errors. With
+    `extract="exact"` a solver (the extra `exact`) takes as long again to prove the plan optimal in its
+    e-graph, or to bound what is left: see `plan.certificate`. `effort` scales how far the search goes:
+    2 looks at about twice as many terms, 0 takes the program that differentiation gives.
 
     `assume` has facts about variables, such as `tg.assume.symmetric(A)`, that are true of every array the
     plan will be called with. Derivatives are worked out without them.
@@ -226,6 +240,8 @@ def optimize(
         VariableClashError: if two different variables have one name.
         RuleFileNotFoundError: if a rule file does not exist.
         AssumptionError: if a fact is about a variable that no expression contains.
+        TimeLimitError: if the derivatives are not worked out when the time is up.
+        EndlessRuleError: if rules of the caller's go on and on.
 
     Example:
         >>> from tensorgrad_eg import Variable, Derivative
@@ -245,15 +261,17 @@ def optimize(
     files = rule_files(rules)
     facts = checked(assume, variables(expressions))
     report = Report()
+    import_engine()
+    deadline = deadline.at_least(_AFTER_IMPORT)
     rulesets = DERIVE | SEARCH | ({"facts"} if facts else set())
     engines = Engines(files, report.matches, deadline, rulesets)
     started = time.monotonic()
-    derived = derive(expressions, numbers, engines)
-    derived = assumed(derived, expressions, facts, engines)
-    if effort and not structured:
-        derived = with_modes(derived, expressions, numbers, engines)
-    started = timed(report, "differentiate", started)
-    with shown() as progress:
+    with deadline.heard(), shown() as progress:
+        derived = derive(expressions, numbers, engines)
+        derived = assumed(derived, expressions, facts, engines)
+        if effort and not structured:
+            derived = with_modes(derived, expressions, numbers, engines)
+        started = timed(report, "differentiate", started)
         parts = pieces(derived) if structured else None
         start = derived if parts is None else replace(derived, dag=parts.dag, plain=None)
         searched = search(start, numbers, Budget.of(effort, seconds), report, engines, progress.round)
@@ -263,7 +281,7 @@ def optimize(
             expressions, structure, again, derived, searched, report, seed, exact, files, parts, facts,
             symmetric, verify,
         )  # fmt: skip
-        return problem.plan(numbers, progress.cost)
+        return problem.plan(numbers, progress.cost, deadline)
 
 
 def simplify(e: Tensor, *, assume: Sequence[Fact] = ()) -> Tensor:

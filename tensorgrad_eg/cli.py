@@ -23,7 +23,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 
 from tensorgrad_eg.errors import TensorgradError, suggestion
-from tensorgrad_eg.job import Answer, Job, check_library
+from tensorgrad_eg.job import Answer, Job, check_drawing, check_library
 
 PROGRAM = "tensorgrad-eg"
 DEBUG = "TENSORGRAD_EG_DEBUG"
@@ -173,6 +173,7 @@ def grad(texts: Words, wrt: Words, code: str, drawing: str | None, as_json: bool
     if not wrt:
         raise click.UsageError("by which variable? Add it, as in --wrt W or --wrt W1,W2")
     check_library(code)
+    check_drawing(drawing)
     job = Job.read(texts, wrt, **rest)
     _show(job, [job.result(), job.steps(), job.cost(), job.code(code)], drawing, as_json)
 
@@ -182,6 +183,7 @@ def grad(texts: Words, wrt: Words, code: str, drawing: str | None, as_json: bool
 def optimize(texts: Words, wrt: Words, code: str, drawing: str | None, as_json: bool, **rest: Any) -> None:
     """Find the cheapest program: cost and code."""
     check_library(code)
+    check_drawing(drawing)
     job = Job.read(texts, wrt, **rest)
     _show(job, [job.cost(), job.code(code)], drawing, as_json)
 
@@ -204,6 +206,7 @@ def explain(texts: Words, wrt: Words, as_json: bool, **rest: Any) -> None:
 )
 def draw(texts: Words, wrt: Words, sizes: Words, output: str | None, plan: bool, as_json: bool) -> None:
     """Draw an expression, or the program for it."""
+    check_drawing(output)
     job = Job.read(texts, wrt, sizes)
     diagram = job.plan.draw() if plan else job.drawing()
     if output:

@@ -9,7 +9,7 @@ X has no edge 'feature'; its edges are: batch, features. Did you mean 'features'
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from keyword import iskeyword
 from pathlib import PurePath
@@ -400,6 +400,50 @@ class ForbiddenRuleError(RuleError):
         """Say what stands in which line of which file."""
         return cls(
             f"{file}:{line}: {problem}. A rule file states rules and nothing else; nothing of it was run."
+        )
+
+
+class EndlessRuleError(RuleError):
+    """Rules that go on and on: each makes what they match again.
+
+    >>> issubclass(EndlessRuleError, RuleError)
+    True
+    """
+
+    @classmethod
+    def of(cls, ruleset: str, matches: Mapping[str, int]) -> Self:
+        """Say in which ruleset, and which rules matched most.
+
+        >>> print(EndlessRuleError.of("recognise", {"double": 70000, "once": 3}))
+        the rules of recognise do not come to an end. Most often matched: double ×70000, once ×3. A rule \
+that makes what it matches again belongs into the ruleset search, which has a budget.
+        """
+        most = sorted(matches.items(), key=lambda item: (-item[1], item[0]))[:3]
+        counts = ", ".join(f"{name} ×{count}" for name, count in most)
+        return cls(
+            f"the rules of {ruleset} do not come to an end. Most often matched: {counts}. A rule that makes "
+            "what it matches again belongs into the ruleset search, which has a budget."
+        )
+
+
+class ForkedProcessError(TensorgradError, RuntimeError):
+    """A plan was asked for in a process that was forked after one was made.
+
+    >>> issubclass(ForkedProcessError, RuntimeError)
+    True
+    """
+
+    @classmethod
+    def of(cls) -> Self:
+        """Say why it cannot work, and how it can.
+
+        >>> "spawn" in str(ForkedProcessError.of())
+        True
+        """
+        return cls(
+            "this process was forked from one that had made a plan, and the engine's threads are not copied "
+            'by a fork: it would wait for ever. Start processes with multiprocessing.get_context("spawn"), '
+            "or make the first plan after the fork."
         )
 
 

@@ -184,6 +184,17 @@ def check_library(name: str) -> str:
     return name
 
 
+def check_drawing(path: str | None) -> None:
+    """Refuse a picture that could not be saved, before anything long is begun.
+
+    >>> check_drawing("gradient.svg")
+    """
+    if path is not None:
+        from tensorgrad_eg.diagram.display import check_picture
+
+        check_picture(path)
+
+
 def label(name: str, tensor: Tensor) -> str:
     """A name with the edges of what it names.
 

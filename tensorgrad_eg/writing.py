@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from os import PathLike
@@ -41,6 +42,26 @@ def write_file(path: str | PathLike[str], data: str | bytes) -> None:
             _replace(target, content)
     except (OSError, ValueError) as error:
         raise WriteError.of(path, error) from None
+
+
+def check_writable(path: str | PathLike[str]) -> None:
+    """Refuse a path that `write_file` would refuse, as far as that can be known without writing.
+
+    Raises:
+        WriteError: if there is no such folder, if the path is one, or if writing is not permitted.
+
+    >>> check_writable("no-such-folder/plan.json")
+    Traceback (most recent call last):
+    tensorgrad_eg.errors.WriteError: 'no-such-folder/plan.json' cannot be written: there is no folder \
+'no-such-folder'. Make it first.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise WriteError.of(path, IsADirectoryError())
+    if not target.parent.is_dir():
+        raise WriteError.of(path, FileNotFoundError())
+    if not os.access(target.parent, os.W_OK):
+        raise WriteError.of(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def _replace(target: Path, content: bytes) -> None:

@@ -214,6 +214,15 @@ def test_mistakes(capsys: Capture, arguments: list[str], message: str) -> None:
     assert re.search(message, mistake(capsys, *arguments))
 
 
+def test_a_picture_that_cannot_be_saved_is_refused_before_the_search(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a folder that is not there nothing is planned."""
+    monkeypatch.setattr(job.tg, "optimize", lambda *_, **__: pytest.fail("it was planned"))
+    said = mistake(capsys, "optimize", "sum(x[k]^2)", "--sizes", "k=3", "--draw", "/nowhere/x.svg")
+    assert "'/nowhere/x.svg' cannot be written: there is no folder '/nowhere'. Make it first." in said
+
+
 def test_position_of_a_syntax_error(capsys: Capture) -> None:
     """A syntax error is shown under the text, with a caret."""
     lines = mistake(capsys, "grad", "sum(X[b,x", "--wrt", "X").splitlines()

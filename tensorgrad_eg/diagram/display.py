@@ -20,7 +20,28 @@ from tensorgrad_eg.diagram.picture import Picture
 from tensorgrad_eg.diagram.render import FORMATS, renderer, to_bytes
 from tensorgrad_eg.diagram.svg import finish_svg
 from tensorgrad_eg.errors import RendererError, suggestion
-from tensorgrad_eg.writing import write_file
+from tensorgrad_eg.writing import check_writable, write_file
+
+
+def check_picture(path: str | Path) -> Path:
+    """Return the path of a picture if one can be saved there: to be asked before anything long is begun.
+
+    Raises:
+        WriteError: if there is no such folder, or if writing is not permitted.
+        RendererError: if its name does not end as that of a picture.
+
+    >>> check_picture("x.svg").suffix
+    '.svg'
+    """
+    target = Path(path)
+    kind, known = target.suffix.lower(), [*(f".{kind}" for kind in FORMATS), ".dot"]
+    if kind not in (*known, ".gv"):
+        raise RendererError(
+            f"pictures are saved as {', '.join(known)}, not as '{kind or target.name}'."
+            f"{suggestion(kind, known)} Name the file {target.with_suffix('.svg').name}, for one."
+        )
+    check_writable(target)
+    return target
 
 
 @dataclass(frozen=True)
@@ -71,20 +92,14 @@ class Diagram:
         ...     Diagram(Picture((), (), ())).save(Path(folder) / "x.dot").name
         'x.dot'
         """
-        target = Path(path)
+        target = check_picture(path)
         match target.suffix.lower():
-            case ".dot" | ".gv":
-                write_file(target, self.dot)
             case ".svg":
                 write_file(target, self.svg(alone=True))
             case ".png":
                 write_file(target, self.png())
-            case other:
-                known = [*(f".{kind}" for kind in FORMATS), ".dot"]
-                raise RendererError(
-                    f"pictures are saved as {', '.join(known)}, not as '{other or target.name}'."
-                    f"{suggestion(other, known)} Name the file {target.with_suffix('.svg').name}, for one."
-                )
+            case _:
+                write_file(target, self.dot)
         return target
 
     def __str__(self) -> str:

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 
 from tensorgrad_eg.egraph.dominators import Flow, batch_edges, dense_volume
 from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.loading import chunks
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.egraph.text import axes, edges, quote
 
 #: A fact, and the nodes of the program that it mentions.
 Fact = tuple[str, tuple[int, ...]]
-#: How many facts are stated at a time.
-_CHUNK = 40
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,7 @@ class Differentiation:
     _cuts: dict[tuple[int, tuple[str, ...]], _Direction] = field(default_factory=dict)
     _asked: set[tuple[str, int]] = field(default_factory=set)
     _reverse: dict[int, tuple[str, set[int]]] = field(default_factory=dict)
+    _read: dict[int, dict[int, list[int]]] = field(default_factory=dict)
 
     @property
     def tips(self) -> bool:
@@ -142,26 +142,21 @@ class Differentiation:
             self._state(f"(set (tips {quote(name)}) (set-empty)) (seed {quote(name)} t{of} (number $1))", of)
         name, known = self._reverse[of]
         moving = Flow.of(self.dag, leaves)
-        readers: dict[int, list[int]] = {}
-        for at in self.dag.reachable([of]):
-            for child in self.dag.nodes[at].children:
-                if moving.moves(child):
-                    readers.setdefault(child, []).append(at)
-        for at, es in readers.items():
-            if at not in known and at != of:
+        for at, readers in self._readers(of).items():
+            if at not in known and at != of and moving.moves(at):
                 known.add(at)
-                all_readers = [e for e in self._readers(of).get(at, [])]
-                listed = " ".join(f"t{e}" for e in all_readers)
-                self._state(f"(consumers {quote(name)} t{at} (multiset-of {listed}))", at, *all_readers)
-                assert set(es) <= set(all_readers)
+                listed = " ".join(f"t{e}" for e in readers)
+                self._state(f"(consumers {quote(name)} t{at} (multiset-of {listed}))", at, *readers)
         return name
 
     def _readers(self, of: int) -> dict[int, list[int]]:
-        found: dict[int, list[int]] = {}
-        for at in self.dag.reachable([of]):
-            for child in self.dag.nodes[at].children:
-                found.setdefault(child, []).append(at)
-        return found
+        """Who reads each node of the program of a root, one after another as often as it does."""
+        if of not in self._read:
+            found = self._read[of] = {}
+            for at in self.dag.reachable([of]):
+                for child in self.dag.nodes[at].children:
+                    found.setdefault(child, []).append(at)
+        return self._read[of]
 
     # -- forward mode
     def _new(self, kind: str) -> str:
@@ -262,6 +257,7 @@ class Differentiation:
 
 def differentiate(engine: Engine, work: Differentiation) -> None:
     """Loads the facts and runs the differentiation rules until every derivative is written out."""
+    engine.phase = "differentiation"
     state(engine, work)
     engine.normalise("differentiate", descend=work.tips)
 
@@ -276,9 +272,9 @@ def state(engine: Engine, work: Differentiation) -> None:
 
 def tell(engine: Engine, facts: Sequence[Fact]) -> None:
     """States facts, some at a time: a command of its own for each would take longer than it does."""
-    for start in range(0, len(facts), _CHUNK):
-        chunk = facts[start : start + _CHUNK]
-        engine.facts(" ".join(text for text, _ in chunk), [n for _, nodes in chunk for n in nodes])
+    for chunk in chunks([1 + len(nodes) for _, nodes in facts]):
+        some = [facts[n] for n in chunk]
+        engine.facts(" ".join(text for text, _ in some), [n for _, nodes in some for n in nodes])
 
 
 def leaves(dag: Dag, of: int, variable: str) -> list[int]:

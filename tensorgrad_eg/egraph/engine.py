@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.failures import translated
+from tensorgrad_eg.egraph.loading import builders, in_parts, rule
+from tensorgrad_eg.egraph.processes import refuse_if_forked
 from tensorgrad_eg.egraph.snapshot import Snapshot, tightened
 from tensorgrad_eg.egraph.term import Dag, ENode
-from tensorgrad_eg.egraph.text import OPERATIONS, Reader, quote, term
-from tensorgrad_eg.rules.catalogue import Written, programs
+from tensorgrad_eg.egraph.text import OPERATIONS, Reader, quote
+from tensorgrad_eg.errors import EndlessRuleError
+from tensorgrad_eg.rules.catalogue import Written, programs, rules_of
 from tensorgrad_eg.rules.files import RuleFile, rule_files
 from tensorgrad_eg.rules.vocabulary import DIRECTED
 
 #: Texts that every engine runs, parsed.
 _PARSED: dict[str, list[Any]] = {}
-#: How many terms one loading rule builds: its compilation is quadratic in their number.
-_CHUNK = 40
-#: Rounds after which a directed phase is taken to run in circles.
+#: How many names are stated at a time.
+_CHUNK = 100
+#: Rounds after which rules are taken to run in circles, …
 _ROUNDS = 400
-#: … and matches: what is equal stays equal, so a phase may end before it is through.
+#: … more of them for each node of the program: what is known of a tower is known one storey a round, …
+_DEPTH = 4
+#: … and matches.
 _MATCHES = 1_000_000
+
+
+class SpentError(Exception):
+    """The matches that a search may make have been made; its message is the ruleset that was to run."""
 
 
 class Engine:
@@ -53,7 +61,11 @@ class Engine:
         """An empty e-graph with the rules of these files (and of these rulesets only, if they are given).
 
         Rules of the rulesets in `apart` are run one by one, as `run(alone(name))`.
+
+        Raises:
+            ForkedProcessError: if this process was forked after a plan was made.
         """
+        refuse_if_forked()
         from egglog.bindings import EGraph  # slow to import, and not needed before the first plan
 
         self.egraph = EGraph()
@@ -64,16 +76,26 @@ class Engine:
         self._chunks = 0
         self.assumed: tuple[str, ...] = ()
         self.deadline = deadline or Deadline()
+        #: How many matches the rules of this engine have had, and how many they may have.
+        self.done = 0
+        self.ceiling: int | None = None
+        #: How many nodes the program had that was loaded.
+        self.loaded = 0
+        #: What the engine is used for, as an error would call it.
+        self.phase = "the normal form"
         self.rulesets: frozenset[str] = frozenset() if rulesets is None else rulesets
-        for form in programs(files or rule_files(), rulesets, apart, directed):
+        self._files = files or rule_files()
+        for form in programs(self._files, rulesets, apart, directed):
             self._take(form)  # one by one: a long program is parsed in quadratic time
         self.command("(function node (i64) Tensor :no-merge)")
         self.command("(function root (String) Tensor :merge old)")
+        self.command("(function pile (i64 i64) Terms :no-merge)")
 
     def forget(self) -> None:
         """Forgets all that came after `(push)`, but the rules."""
         self.command("(pop)")
         self.symbols, self.assumed, self.changes, self._chunks = {}, (), 0, 0
+        self.done, self.ceiling, self.loaded, self.phase = 0, None, 0, "the normal form"
 
     def unsloped(self) -> list[str]:
         """The pointwise functions whose slope is wanted, and stated by no rule."""
@@ -110,32 +132,25 @@ class Engine:
         Terms are built by rules with many actions: a command of its own for each costs a millisecond.
         """
         self.symbols.update(symbols or {})
-        names = "".join(f"(set (symbol {quote(e)}) {quote(str(s))})" for e, s in sorted(self.symbols.items()))
+        self.loaded = len(dag.nodes)
+        names = [f"(set (symbol {quote(e)}) {quote(str(s))})" for e, s in sorted(self.symbols.items())]
         counts = sorted({size for size in self.symbols.values() if isinstance(size, int) and size})
         lengths = "".join(f'(set (length "{n}") (bigrat (bigint {n}) (bigint 1)))' for n in counts)
-        self.command(f"(set (hollow) (set-empty)) {names} {lengths}")
-        for chunk in _chunks(range(len(dag.nodes)), _CHUNK):
-            inside = set(chunk)
-            needed = sorted({c for at in chunk for c in dag.nodes[at].children} - inside)
-            query = " ".join(f"(= t{c} (node {c}))" for c in needed)
-            actions = " ".join(
-                f"(let t{at} {term(dag.nodes[at], dag.free[at], 't{}'.format)}) (set (node {at}) t{at})"
-                + (f" (set (free t{at}) {_set(dag.free[at])})" if dag.nodes[at].op == "variable" else "")
-                for at in chunk
-            )
-            self._once(query, actions)
+        self.command(f"(set (hollow) (set-empty)) {lengths}")
+        for start in range(0, len(names), _CHUNK):  # a long text is parsed in quadratic time
+            self.command(" ".join(names[start : start + _CHUNK]))
+        for needed, actions in builders(dag):
+            self._once(needed, actions)
         for name, at in dag.roots.items():
             self.bind(name, f"t{at}", [at])
 
     def bind(self, name: str, text: str, nodes: Iterable[int]) -> None:
         """Gives a term over loaded nodes (written t0, t1, …) a name under which a snapshot finds it."""
-        query = " ".join(f"(= t{at} (node {at}))" for at in sorted(set(nodes)))
-        self._once(query, f"(set (root {quote(name)}) {text})")
+        self._once(nodes, f"(set (root {quote(name)}) {text})")
 
     def facts(self, text: str, nodes: Iterable[int]) -> None:
         """States facts about loaded nodes (written t0, t1, …)."""
-        query = " ".join(f"(= t{at} (node {at}))" for at in sorted(set(nodes)))
-        self._once(query, text)
+        self._once(nodes, text)
 
     def assume(self, statements: str) -> None:
         """States what is declared about variables; rules about it run whenever terms are normalised."""
@@ -143,27 +158,65 @@ class Engine:
             self.command(statements)
             self.assumed = ("facts",)
 
-    def _once(self, query: str, actions: str) -> None:
-        self._chunks += 1
-        name = f"load-{self._chunks}"
-        self.command(
-            f"(ruleset {name}) (rule ({query}) ({actions}) :ruleset {name} :name {quote(name)})"
-            f" (run-schedule (run {name}))"
-        )
+    def _once(self, nodes: Iterable[int], actions: str) -> None:
+        actions, parts = in_parts(actions, self._chunks)
+        for needed, made in [*parts, (set(nodes), actions)]:
+            self._chunks += 1
+            self.command(rule(f"load-{self._chunks}", needed, made))
 
     def run(self, ruleset: str, saturate: bool = False) -> bool:
-        """Runs a ruleset once, or until nothing changes; whether anything changed."""
-        what = f"(saturate (run {ruleset}))" if saturate else f"(run {ruleset})"
-        report = self._repeated(f"(run-schedule {what})")[0].report
-        self.matches.update({k.strip('"'): n for k, n in report.num_matches_per_rule.items() if n})
-        self.changes += report.updated and ruleset != "analysis"
+        """Runs a ruleset once, or until nothing changes; whether anything changed.
+
+        A run cannot be ended while it lasts, so nothing runs for more than one round at a time.
+
+        Raises:
+            TimeLimitError: if the time is up.
+            EndlessRuleError: if the rules go on and on.
+            SpentError: if there have been as many matches as `ceiling` allows.
+        """
+        before, rounds = self.done, 0
+        while self._round(ruleset):
+            rounds += 1
+            if not saturate:
+                break
+            if self.done - before > _MATCHES or rounds > _ROUNDS + _DEPTH * self.loaded:
+                raise self._endless(ruleset)
+        self.changes += rounds > 0 and ruleset != "analysis"
+        return rounds > 0
+
+    def _round(self, ruleset: str) -> bool:
+        if self.deadline.over:
+            self.deadline.check(self.phase, self._progress(), "ask for fewer results at once")
+        if self.ceiling is not None and self.done >= self.ceiling:
+            raise SpentError(ruleset)
+        report = self._repeated(f"(run-schedule (run {ruleset}))")[0].report
+        for name, count in report.num_matches_per_rule.items():
+            if count:
+                self.matches[name.strip('"')] += count
+                self.done += count
         return bool(report.updated)
+
+    def _endless(self, ruleset: str) -> EndlessRuleError:
+        """Who it was: one of the caller's own rules, if any has matched."""
+        mine = [rule.name for rule in rules_of(set(self._files) - set(rule_files()))]
+        own = {name: self.matches[name] for name in mine if self.matches[name]}
+        return EndlessRuleError.of(ruleset, own or self.matches)
+
+    def _progress(self) -> str:
+        most = ", ".join(f"{name} ×{count}" for name, count in self.matches.most_common(2))
+        return (
+            f"{self.count()} terms are there, {self.done} matches were made, most often of {most or 'none'}"
+        )
 
     def normalise(self, *also: str, descend: bool = False) -> None:
         """Brings every term to its normal form, running the rulesets in `also` along.
 
         Renames wait until what they rename is in normal form: pushed into terms that still change, they
         would copy every stage of them. Into composite terms they go only if they are to `descend`.
+
+        Raises:
+            TimeLimitError: if the time is up.
+            EndlessRuleError: if the rules go on and on.
         """
         renames = ("substitute", "descend") if descend else ("substitute",)
         for _ in range(_ROUNDS):
@@ -172,17 +225,25 @@ class Engine:
                 return
 
     def _settle(self, *rulesets: str) -> bool:
-        """Runs rulesets side by side until nothing changes; whether anything did."""
-        before = self.matches.total()
-        for rounds in range(_ROUNDS):
-            if self.matches.total() - before > _MATCHES:
-                return False
+        """Runs rulesets side by side until nothing changes; whether anything did.
+
+        Rules that go round in a circle, and make nothing new, are left after so many rounds: all the forms on
+        it are equal.
+        """
+        before, limit, nodes = self.done, _ROUNDS + self.loaded, 0
+        for rounds in range(limit):
             self.run("analysis", saturate=True)
             if self.run("recognise", saturate=True):
                 self.run("analysis", saturate=True)
             changed = [self.run(ruleset) for ruleset in rulesets]
             if not any(changed):
                 return rounds > 0
+            if rounds == limit // 2:
+                nodes = self.count()
+            if self.done - before > _MATCHES:
+                raise self._endless(rulesets[-1])
+        if self.count() > nodes:
+            raise self._endless(rulesets[-1])
         return False
 
     def merged(self) -> bool:
@@ -192,8 +253,8 @@ class Engine:
 
     def count(self) -> int:
         """How many e-nodes there are of operations a program may contain."""
-        tables = self.egraph.freeze().functions
-        return sum(len(tables[op].rows) for op in OPERATIONS if op in tables)
+        sizes = dict(self._repeated("(print-size)")[0].sizes)
+        return sum(sizes.get(op, 0) for op in OPERATIONS)
 
     def snapshot(self, roots: Iterable[str]) -> Snapshot:
         """The e-graph as plain Python, classes numbered by age."""
@@ -232,15 +293,3 @@ def _order(node: ENode) -> tuple[int, tuple[int, ...], str]:
 
 
 _RANK = {op: n for n, op in enumerate(OPERATIONS)}
-
-
-def _set(names: frozenset[str]) -> str:
-    from tensorgrad_eg.egraph.text import edges
-
-    return edges(names)
-
-
-def _chunks(items: Iterable[int], size: int) -> Iterator[list[int]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

@@ -21,6 +21,7 @@ from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children
 
 
@@ -45,7 +46,10 @@ def with_modes(
     if stage is None or stage.work is None or any(request.direction for request in stage.work.requests):
         return derived
     offer = _Offer(derived, expressions, stage, stage.work, sizes, engines or Engines())
-    programs = offer.eliminated() or offer.forward()
+    try:
+        programs = offer.eliminated() or offer.forward()
+    except (TimeLimitError, KeyboardInterrupt):
+        return derived  # a program is there: there was no time for another
     return replace(derived, modes=tuple(programs), symbols=offer.labels.symbols) if programs else derived
 
 

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 
 from tensorgrad_eg.egraph.term import Dag
 
 #: Products of up to so many factors are left to the rules.
 _SHORT = 8
-#: Up to so many factors the optimiser is exact (dynamic programming), above it is greedy.
+#: Up to so many factors the optimiser is exact (dynamic programming) …
 _EXACT = 20
+#: … where it looks at no more than so many pairs of parts.
+_PAIRS = 20_000_000
+#: Else it is greedy, and again with some luck as long as it has not put in place so many factors.
+_TRIED = 640
 
 
 def ordered(dag: Dag, sizes: Mapping[str, int]) -> tuple[Dag, list[int]]:
@@ -164,9 +170,34 @@ class _Ordering:
 def _path(
     inputs: list[frozenset[str]], out: frozenset[str], sizes: Mapping[str, int]
 ) -> list[tuple[int, ...]]:
-    from opt_einsum.paths import DynamicProgramming, greedy
+    from opt_einsum.path_random import RandomGreedy
+    from opt_einsum.paths import DynamicProgramming
 
     names = {edge: sizes.get(edge, 16) for edge in sorted(frozenset().union(*inputs))}
-    find = DynamicProgramming("flops") if len(inputs) <= _EXACT else greedy
+    quick = len(inputs) <= _EXACT and pairs(inputs, out) <= _PAIRS
+    repeats = max(1, _TRIED // len(inputs))
+    find = DynamicProgramming("flops") if quick else RandomGreedy(max_repeats=repeats, minimize="flops")
     path = find([set(i) for i in inputs], set(out), names, None)
     return [tuple(pair) for pair in path if len(pair) == 2]
+
+
+def pairs(inputs: list[frozenset[str]], out: frozenset[str]) -> int:
+    """How many pairs of connected parts dynamic programming looks at; more than _PAIRS are not counted.
+
+    Example:
+        >>> pairs([frozenset("ij"), frozenset("jk"), frozenset("kl")], frozenset("il"))
+        15
+    """
+    near = [sum(1 << n for n, b in enumerate(inputs) if a is not b and (a & b) - out) for a in inputs]
+    parts = [1 << n for n in range(len(inputs))]
+    seen, counts = set(parts), [0] * (len(inputs) + 1)
+    for part in parts:  # grows while it is read
+        counts[part.bit_count()] += 1
+        around = reduce(or_, (near[n] for n in range(len(inputs)) if part >> n & 1)) & ~part
+        more = {part | 1 << n for n in range(len(inputs)) if around >> n & 1} - seen
+        seen |= more
+        parts.extend(sorted(more))
+        if len(parts) ** 2 > 16 * _PAIRS:
+            return _PAIRS + 1
+    halves = ((m, size - m) for size in range(2, len(inputs) + 1) for m in range(1, size // 2 + 1))
+    return sum(counts[m] * counts[n] for m, n in halves)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.engine import Engine, SpentError
 from tensorgrad_eg.egraph.text import quote
+from tensorgrad_eg.errors import TimeLimitError
 
 #: Dearer detours are tried only after a search that used less than this part of its e-nodes.
 _ROOM = 8
 #: Sums are split, and renames pushed down, only while less than this part of the e-nodes is used.
 _SPLITTING = 2
+#: The part of the time left that the search may take, and then its last step: extraction has the rest.
+_SEARCHING, _LAST = 0.7, 0.2
+#: A round is left where it is at so many times the matches at which none is begun.
+_OVER = 2
 #: How many products deep a multiple is taken in the last step.
 _SINKS = 2
 #: … as long as the e-graph has less than so many times the e-nodes of the search.
@@ -83,13 +87,34 @@ def saturate(
     report: Report,
     progress: Callable[[int, int], None] = lambda round_, nodes: None,
 ) -> None:
-    """Runs the search rules until nothing changes or the budget is spent."""
-    started = time.monotonic()
-    state_sizes(engine, sizes)
+    """Runs the search rules until nothing changes or the budget is spent.
+
+    A round that takes too long is left where it is: every term that is there then is equal to what it was
+    made from, be it in normal form or not.
+    """
+    deadline = engine.deadline
+    engine.deadline = deadline.part(_SEARCHING, budget.seconds)
+    engine.ceiling = engine.done + _OVER * budget.matches
+    try:
+        state_sizes(engine, sizes)
+        report.stopped = _rounds(engine, budget, report, progress)
+        engine.ceiling = None
+        engine.deadline = deadline.part(_LAST)
+        _sink(engine, _SINKING * budget.nodes)
+    except SpentError:
+        report.stopped = f"matches ({budget.matches})"
+    except TimeLimitError:
+        report.stopped = f"seconds ({deadline.seconds:g})"
+    except KeyboardInterrupt:
+        report.stopped = "interrupted"
     report.nodes = engine.count()
-    base = report.nodes
-    before = engine.matches.total()
-    report.stopped = "saturated"
+    engine.deadline, engine.ceiling = deadline, None
+
+
+def _rounds(engine: Engine, budget: Budget, report: Report, progress: Callable[[int, int], None]) -> str:
+    """Runs rounds, first the narrow ones; what ended them."""
+    base = report.nodes = engine.count()
+    before = engine.done
     for number, slack in enumerate(budget.slacks):
         if number and report.nodes - base > budget.nodes // _ROOM:
             break
@@ -98,29 +123,17 @@ def saturate(
         changed = True
         while changed:
             if report.rounds >= budget.rounds:
-                report.stopped = f"rounds ({budget.rounds})"
-                break
+                return f"rounds ({budget.rounds})"
             if report.nodes - base >= limit:
-                report.stopped = f"e-nodes ({limit})"
-                break
-            if engine.matches.total() - before >= budget.matches:
-                report.stopped = f"matches ({budget.matches})"
-                break
-            if time.monotonic() - started >= budget.seconds:
-                report.stopped = f"seconds ({budget.seconds:g})"
-                break
-            try:
-                small = max(base, report.nodes - base) < budget.nodes // _SPLITTING
-                changed = _round(engine, widely=small)
-            except KeyboardInterrupt:
-                report.stopped = "interrupted"
-                break
+                return f"e-nodes ({limit})"
+            if engine.done - before >= budget.matches:
+                return f"matches ({budget.matches})"
+            small = max(base, report.nodes - base) < budget.nodes // _SPLITTING
+            changed = _round(engine, widely=small)
             report.rounds += 1
             report.nodes = engine.count()
             progress(report.rounds, report.nodes)
-        if changed:
-            break
-    _sink(engine, _SINKING * budget.nodes)
+    return "saturated"
 
 
 def _round(engine: Engine, widely: bool) -> bool:

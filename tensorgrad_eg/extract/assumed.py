@@ -12,6 +12,7 @@ from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.facts import statements
 from tensorgrad_eg.egraph.snapshot import Snapshot, dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag, ENode
+from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.expr import Tensor
 from tensorgrad_eg.extract.alias import aliases
 
@@ -39,7 +40,14 @@ def assumed(
     if not facts:
         return derived
     now = replace(derived, facts=statements(facts), plain=derived.dag)
-    engines = engines or Engines()
+    try:
+        return _used(now, expressions, engines or Engines())
+    except (TimeLimitError, KeyboardInterrupt):
+        return derived  # what is there is right without the facts
+
+
+def _used(now: Derived, expressions: Sequence[Tensor], engines: Engines) -> Derived:
+    derived = now
     while True:
         with now.engine(engines, NORMAL) as engine:
             engine.normalise(descend=len(now.dag.nodes) < _SMALL)

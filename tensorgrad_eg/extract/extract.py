@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
+from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.exact import Certificate, solve_exactly
 from tensorgrad_eg.extract.modes import Mode, normal
@@ -105,16 +107,19 @@ def search(
 ) -> Searched:
     """Saturates an e-graph that starts as the normal-form program."""
     roots = list(derived.dag.roots)
-    plain = None if derived.plain is None else normal(replace(derived, dag=derived.plain, facts=""), engines)
+    plain = None
+    if derived.plain is not None:
+        with suppress(TimeLimitError):
+            plain = normal(replace(derived, dag=derived.plain, facts=""), engines)
     with ExitStack() as stack:
         engine = stack.enter_context(derived.engine(engines, SEARCH))
-        engine.normalise()
+        with suppress(TimeLimitError, KeyboardInterrupt):  # the program is there, in normal form or not
+            engine.normalise()
         start = engine.snapshot(roots)
         mode = Mode.best(derived, start, sizes, engines)
         if mode:
-            engine = stack.enter_context(replace(derived, dag=mode.dag).engine(engines, SEARCH))
-            engine.normalise()
-            mode.join(engine)
+            other = stack.enter_context(replace(derived, dag=mode.dag).engine(engines, SEARCH))
+            engine = other if mode.joins(other) else engine
         saturate(engine, sizes, budget, report, progress)
         final = engine.snapshot(roots)
     report.nodes, report.classes = final.size, len(final.nodes)
@@ -130,18 +135,19 @@ def extract(
     exact: float | None = None,
     progress: Callable[[float], None] = lambda cost: None,
     reprice: Callable[[Priced], Priced] = lambda priced: priced,
+    deadline: Deadline | None = None,
 ) -> Extracted:
     """The cheapest program found for all roots together; never dearer than the one the search started from.
 
-    With `exact` seconds, a solver proves it optimal or bounds what is left. Ctrl-C ends the search for a
-    better one. `reprice` may make some ways cheaper than they are by themselves.
+    With `exact` seconds, a solver proves it optimal or bounds what is left. The search for a better one ends
+    with the deadline. `reprice` may make some ways cheaper than they are by themselves.
     """
     begun = started(searched, roots, sizes)
     alias = searched.alias(searched.final)
     if any(searched.final.roots[root] not in alias for root in roots):
         return begun  # the search has lost a root: what it started from is still there
     priced = reprice(price(searched.final, sizes, alias))
-    extractor = Extractor(priced, [priced.root(r) for r in roots], seed)
+    extractor = Extractor(priced, [priced.root(r) for r in roots], seed, deadline)
     starts = [extractor.seeded(_known(priced, *program)) for program in searched.programs()]
     starts.append(extractor.tree_choice())
     starts = sorted((extractor.polish(s) for s in starts), key=lambda s: s.cost)

@@ -10,6 +10,7 @@ from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.priced import price
 from tensorgrad_eg.extract.search import Extractor
 
@@ -39,7 +40,10 @@ class Mode:
         """
         if not derived.modes:
             return None
-        found = [cls._of(derived, program, sizes, engines) for program in derived.modes]
+        try:
+            found = [cls._of(derived, program, sizes, engines) for program in derived.modes]
+        except (TimeLimitError, KeyboardInterrupt):
+            return None  # there was no time for another
         best = min(found, key=lambda mode: mode.cost)
         return best if best.cost < _cost(start, sizes) else None
 
@@ -51,8 +55,16 @@ class Mode:
         roots = {name: moved[at] for name, at in program.roots.items()}
         return cls(program, start, _cost(start, sizes), dag, roots)
 
-    def join(self, engine: Engine) -> None:
-        """Says that its outputs are those of reverse mode."""
+    def joins(self, engine: Engine) -> bool:
+        """Brings both programs to normal form, and says that outputs are one; whether there was time."""
+        try:
+            engine.normalise()
+            self._join(engine)
+        except (TimeLimitError, KeyboardInterrupt):
+            return False
+        return True
+
+    def _join(self, engine: Engine) -> None:
         for name, at in self.roots.items():
             first = self.dag.roots[name]
             engine.facts(f"(accumulates t{first} t{at})", (first, at))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.extract.local import Local
 from tensorgrad_eg.extract.priced import Priced
 
@@ -48,8 +49,11 @@ class Solution:
 class Extractor:
     """Extraction on one priced e-graph."""
 
-    def __init__(self, priced: Priced, roots: Iterable[int], seed: int = 0) -> None:
-        """Prepares the prices; `roots` are the groups wanted."""
+    def __init__(
+        self, priced: Priced, roots: Iterable[int], seed: int = 0, deadline: Deadline | None = None
+    ) -> None:
+        """Prepares the prices; `roots` are the groups wanted. At the deadline a search ends."""
+        self.deadline = deadline or Deadline()
         self.priced = priced
         self.roots = list(dict.fromkeys(roots))
         self.random = random.Random(seed)
@@ -175,6 +179,8 @@ class Extractor:
             gained = False
             by_price = sorted(solution.choice, key=lambda g: (-self.priced.price[solution.choice[g]], g))
             for group in by_price:
+                if self.deadline.over:
+                    return solution
                 low, high = self.priced.span(group)
                 if high - low < 2 or group not in solution.choice:
                     continue
@@ -213,7 +219,7 @@ class Extractor:
         best = current = solution
         for step in range(steps):
             progress(best.cost)
-            if not current.choice:
+            if not current.choice or self.deadline.over:
                 break
             dear = sorted(current.choice, key=lambda g: (-self.priced.price[current.choice[g]], g))
             pool = dear[: max(4, len(dear) // 4)] if self.random.random() < 0.5 else dear
