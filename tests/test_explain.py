@@ -230,7 +230,7 @@ def test_a_wrong_rule_is_named(tmp_path: Path) -> None:
     path = tmp_path / "wrong.egg"
     path.write_text('(rewrite (apply "sin" a) a :ruleset normalise :name "small angles") ; sin a = a\n')
     x = tg.Variable("x", ["k"])
-    plan = tg.optimize(tg.functions.sin(x) * x, {"k": 4}, rules=[path])
+    plan = tg.optimize(tg.functions.sin(x) * x, {"k": 4}, rules=[path], verify=False)
     derivation = plan.explain()
     step = next(step for step in derivation if step.rule == "small angles")
     assert (step.file, step.line, step.equation) == ("wrong.egg", 1, "sin a = a")
@@ -353,5 +353,5 @@ def test_a_rule_that_holds_for_positive_numbers_only_is_named(tmp_path: Path) ->
     path = tmp_path / "half.egg"
     path.write_text('(rewrite (apply "abs" a) a :ruleset normalise :name "no sign")\n')
     x = tg.Variable("x", ["k"])
-    derivation = tg.optimize(tg.functions.abs(x) * x, {"k": 4}, rules=[path]).explain()
+    derivation = tg.optimize(tg.functions.abs(x) * x, {"k": 4}, rules=[path], verify=False).explain()
     assert str(derivation).startswith("1 step; NOT CONFIRMED on numbers: no sign")

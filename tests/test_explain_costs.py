@@ -108,3 +108,11 @@ def test_a_second_derivative_with_edges_that_already_have_underscores() -> None:
     derivation = tg.optimize(tg.hessian(loss, A), {"n": 2, "m": 2}).explain()
     assert derivation.error is not None
     assert derivation.error < 1e-6
+
+
+def test_a_gradient_that_is_zero_by_cancellation_is_confirmed() -> None:
+    """The gradient of Σ softmax is zero; what differences leave of it is no doubt about a step."""
+    a = tg.Variable("a", ["n"])
+    loss = F.sum(F.softmax(F.exp(3 * a) * a, "n"))
+    plan = tg.optimize(loss.grad(a), {"n": 3})
+    assert random_derivations.faults(plan, plan.explain()) == []

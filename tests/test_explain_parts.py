@@ -162,14 +162,57 @@ def test_a_point_where_nothing_is_defined_is_not_the_last_word() -> None:
 
 
 def test_a_tensor_that_is_too_large_is_not_computed() -> None:
-    """A difference that nobody can compute is infinite, not zero."""
+    """A difference that nobody can compute is unknown, not zero."""
     labels = {f"e{n}": "n" for n in range(30)}
     world = World(labels)
     wide = var(world, "x", *labels)
-    point = Point(world, Draw(0))
-    assert (
-        point.differ(world.put("scale", Fraction(2), wide), world.put("power", Fraction(2), wide)) == np.inf
+    one, other = world.put("scale", Fraction(2), wide), world.put("power", Fraction(2), wide)
+    assert np.isnan(Values(world).differ(one, other))
+    assert not Values(world).equal(one, other)
+
+
+def test_what_is_true_of_one_size_only_is_refuted() -> None:
+    """|n| x is 2 x, 3 x or 4 x for one n each; exchanged edges of different sizes show, too."""
+    world = World({"i": "n", "j": "m", "k": "p"})
+    x = var(world, "x", "i")
+    for n in (2, 3, 4, 5):
+        counted = world.put("contract", frozenset(), world.put("extent", "n"), x)
+        assert Values(world).differ(counted, world.put("scale", Fraction(n), x)) > 0.1
+    assert sorted(Point(world, Draw(0)).sizes.values()) == [2, 3, 4]
+    assert Point(world, Draw(0)).sizes != Point(world, Draw(0), turn=1).sizes
+
+
+def test_zero_by_cancellation_has_no_digits_to_compare() -> None:
+    """Σ (p - p / 3 - 2/3 p) is a rounding error, and equal to 0; a small multiple of p is not."""
+    world = World(LABELS)
+    p = world.put("softmax", frozenset("i"), var(world, "x", "i"))
+    third = world.put(
+        "contract", frozenset(), p, world.put("power", Fraction(-1), world.put("number", Fraction(3)))
     )
+    rest = world.put("scale", Fraction(-2, 3), p)
+    nothing = world.put(
+        "reduce", frozenset("i"), world.put("add", None, p, world.put("scale", Fraction(-1), third), rest)
+    )
+    zero = world.put("number", Fraction(0))
+    assert Values(world).differ(nothing, zero) < 1e-6
+    tiny = world.put("scale", Fraction(1, 10**9), p)
+    assert Values(world).differ(tiny, zero) > 0.1
+    assert Values(world).differ(tiny, world.put("scale", Fraction(2), tiny)) > 0.1
+
+
+def test_what_is_finite_nowhere_is_neither_confirmed_nor_refuted() -> None:
+    """log(-1 - x²) has no value: nothing can be said of it, but where the other side has one it is wrong."""
+    world = World(LABELS)
+    x = var(world, "x", "i")
+    minus = world.put(
+        "add",
+        None,
+        world.put("number", Fraction(-1)),
+        world.put("scale", Fraction(-1), product(world, "", x, x)),
+    )
+    log = world.put("apply", "log", minus)
+    assert np.isnan(Values(world).differ(log, world.put("scale", Fraction(2), log)))
+    assert Values(world).differ(log, x) == np.inf
 
 
 def test_places_are_the_smallest_parts() -> None:

@@ -36,7 +36,14 @@ TOLERANCE = 1e-6
 _OFFSETS = "*"
 #: The least part of the usual offsets that is taken.
 _SHORTEST = 1e-2
-_WIDE = 6
+#: Sizes of edges differ from symbol to symbol, as long as a tensor of all edges that meet in a term has at
+#: most so many elements.
+_ROOM = 2000
+#: Integers up to this are the sizes that they are: what counts such an edge has been worked out.
+_SMALL = 8
+#: What two terms may differ by, in units of what rounding and differences change in one of them: a result
+#: that is zero by cancellation has no digits that could agree.
+_DOUBT = 100
 #: A tensor with more elements than this is not computed.
 _LARGEST = 1 << 21
 
@@ -52,29 +59,44 @@ class Values:
         self._symbols: dict[int, bool] = {}
 
     def differ(self, one: int, other: int) -> float:
-        """The relative difference of two terms; infinite if they have no finite value anywhere.
+        """The relative difference of two terms; NaN if they have no values that could be compared.
 
-        It is the largest at two points with numbers of both signs or, where no logarithm exists there, with
-        positive numbers. What is evaluated by differences may be at a kink: of that it is the least.
+        It is infinite where only one of them is finite. It is the largest at two points with numbers of both
+        signs or, where no logarithm exists there, with positive numbers. What is evaluated by differences may
+        be at a kink: of that it is the least.
         """
         if one == other:
             return 0.0
         derived = self._derived(one) or self._derived(other)
+        apart = math.nan
         for points in (_SIGNED, _POSITIVE):
             finite: list[float] = []
             for n in points:
                 gap = self._differ(n, one, other)
+                apart = gap if gap == math.inf else apart
                 finite += [gap] if math.isfinite(gap) else []
                 if derived and gap < TOLERANCE:
                     break
             if finite:
                 return min(finite) if derived else max(finite)
-        return math.inf
+        return apart
 
     def _differ(self, n: int, one: int, other: int) -> float:
-        if n not in self.points:
-            self.points[n] = Point(self.world, Draw(self.seed + n, n in _POSITIVE, self.facts))
-        return self.points[n].differ(one, other)
+        gap, size = self._point(n).differ(one, other)
+        if not gap > TOLERANCE * size or gap == math.inf:
+            return gap / size if gap and size else gap
+        with np.errstate(all="ignore"):
+            pairs = [(self._point(n).value(at), self._point(n, rough=True).value(at)) for at in (one, other)]
+            doubt = max((_gap(self._point(n).library, *pair)[0] for pair in pairs), default=0.0)
+        return gap / max(size, _DOUBT * doubt / TOLERANCE if math.isfinite(doubt) else 0.0)
+
+    def _point(self, n: int, rough: bool = False) -> Point:
+        """The n-th point; `rough` with fewer digits and other differences, to see what is no digit."""
+        key = -1 - n if rough else n
+        if key not in self.points:
+            draw = Draw(self.seed + n, n in _POSITIVE, self.facts)
+            self.points[key] = Point(self.world, draw, turn=n, rough=rough)
+        return self.points[key]
 
     def _derived(self, at: int) -> bool:
         """Whether differences are taken to evaluate a term."""
@@ -93,17 +115,16 @@ class Values:
 class Point:
     """The values of terms for one draw of data."""
 
-    def __init__(self, world: World, draw: Draw) -> None:
-        """No values yet."""
+    def __init__(self, world: World, draw: Draw, turn: int = 0, rough: bool = False) -> None:
+        """No values yet; points of different turns have different sizes."""
         self.world, self.draw = world, draw
-        self.library = Numpy(np.longdouble)
+        self.library = Numpy(np.float64 if rough else np.longdouble)
         self.values: dict[int, Labelled | None] = {}
         self._sizes: dict[str, int] = {}
-        wide = max(map(len, world.dag.free), default=0) > _WIDE
-        symbols = sorted(set(map(str, world.symbols.values())))
-        self._lengths = {symbol: 2 if wide or n % 2 else 3 for n, symbol in enumerate(symbols)}
+        self._lengths = _lengths(world, turn)
         weights, offsets = stencil(smooth=False)  # narrow: a norm close to zero bends as sharply as a kink
-        self.weights, self.offsets = weights, offsets
+        narrower = 2 if rough else 1
+        self.weights, self.offsets = weights * narrower, offsets / narrower
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -113,18 +134,12 @@ class Point:
         return self._sizes
 
     def _length(self, symbol: str | int) -> int:
-        return 1 if symbol in (1, "1") else self._lengths.get(str(symbol), 2)
+        return self._lengths.get(str(symbol), 2)
 
-    def differ(self, one: int, other: int) -> float:
-        """The largest difference of two terms, relative to the larger of the two."""
+    def differ(self, one: int, other: int) -> tuple[float, float]:
+        """The largest difference of two terms, and the larger of the two."""
         with np.errstate(all="ignore"):
-            left, right = self.value(one), self.value(other)
-            if left is None or right is None:
-                return math.inf
-            union = tuple(dict.fromkeys((*left.edges, *right.edges)))
-            a, b = (op.spread(self.library, side, union) for side in (left, right))
-            gap, size = float(np.abs(a - b).max()), float(max(np.abs(a).max(), np.abs(b).max()))
-        return gap / max(size, 1e-3) if math.isfinite(gap) else math.inf
+            return _gap(self.library, self.value(one), self.value(other))
 
     def value(self, at: int) -> Labelled | None:
         """The value of a term; nothing where it is too large to compute."""
@@ -247,6 +262,35 @@ class Point:
     def direction(self, node: ENode) -> Direction:
         """What the direction of a symbol means."""
         return self.world.directions[direction_name(node.payload)]
+
+
+def _gap(library: Numpy, left: Labelled | None, right: Labelled | None) -> tuple[float, float]:
+    """The largest difference of entries that are finite in both, and the largest of these."""
+    if left is None or right is None:
+        return math.nan, 1.0
+    union = tuple(dict.fromkeys((*left.edges, *right.edges)))
+    a, b = np.broadcast_arrays(*(op.spread(library, side, union) for side in (left, right)))
+    both = np.isfinite(a) & np.isfinite(b)
+    if not both.any():
+        return (math.inf if (np.isfinite(a) != np.isfinite(b)).any() else math.nan), 1.0
+    a, b = a[both], b[both]
+    return float(np.abs(a - b).max()), float(max(np.abs(a).max(), np.abs(b).max()))
+
+
+def _lengths(world: World, turn: int) -> dict[str, int]:
+    """A small size for every symbol: another one for each, as long as tensors stay small."""
+    symbols = sorted(set(map(str, world.symbols.values())))
+    meet = {
+        frozenset().union(*(world.free(c) for c in node.children)) | free
+        for node, free in zip(world.dag.nodes, world.dag.free, strict=True)
+    }
+    for count in (len(symbols), 3, 2, 1):
+        found = {s: 2 + (n + turn) % max(count, 1) for n, s in enumerate(symbols)}
+        found |= {s: int(s) for s in symbols if s.isdigit() and int(s) <= _SMALL}
+        sizes = {edge: found[str(symbol)] for edge, symbol in world.symbols.items()}
+        if max((math.prod(sizes.get(e, 2) for e in edges) for edges in meet), default=1) <= _ROOM:
+            break
+    return found
 
 
 def _tip(edge: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -60,8 +61,9 @@ class Writer:
         return Step(rule.name, phase, rule.ruleset, file, rule.line, rule.comment, output, made)
 
     def _place(self, before: int, after: int, notation: Notation, order: bool) -> Place:
-        error = self.values.differ(before, after) if self.check else None
-        return Place(notation.expression(before), notation.expression(after), order, error)
+        error = self.values.differ(before, after) if self.check else math.nan
+        known = None if math.isnan(error) else error
+        return Place(notation.expression(before), notation.expression(after), order, known)
 
     def visible(self, steps: Sequence[Sequence[Pair]]) -> list[list[Pair]]:
         """The places whose sides do not look the same on the blackboard."""
