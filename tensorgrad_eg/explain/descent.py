@@ -111,6 +111,7 @@ def acted(bench: Bench, before: Mapping[str, int]) -> list[Rule]:
 def acts(rule: Rule) -> bool:
     """Whether a rule equates terms; others list and judge.
 
+    >>> from tensorgrad_eg.rules.forms import Form
     >>> acts(Rule("same", "search", "a.egg", 1, Form(["rewrite", "a", "b"])))
     True
     """
