@@ -105,6 +105,15 @@ def test_an_edge_that_nothing_depends_on_is_counted() -> None:
     assert Values(world).differ(term, counted) < 1e-15
 
 
+def test_new_edges_of_a_derivative_differ_however_many_underscores_the_old_ones_have() -> None:
+    """∂t[i,k,i_]/∂w[i,k,i_] is a diagonal: its edges step aside to names that differ from one another."""
+    shape = {"i": "n", "k": "n", "i_": "n"}
+    t, w = tg.Variable("t", shape), tg.Variable("w", shape)
+    diagonal = Notation(World(LABELS), GIVEN)._derivative(t, w, list(shape))
+    assert set(diagonal.edges) == set(shape)
+    assert str(diagonal) == "∂t[i,k,i_]/∂w[i,k,i_]"
+
+
 def test_derivatives_by_differences() -> None:
     """A cotangent is worth the gradient: of Σ sin(x)² it is 2 sin x cos x."""
     world = World(LABELS)

@@ -134,12 +134,14 @@ def _phase(
         last, also = (other.rules[-1], other.rules[:-1]) if other.rules else (None, ())
         step = writer.step(last, name, other.pairs, notation, _output(problem, plan, other.place))
         if last is None:
-            step = replace(step, rule=other.name, places=step.places or _halves(plan))
+            same = _halves(plan) if other.name == _PASSES[-1] else ()
+            step = replace(step, rule=other.name, places=step.places or same or (_unchanged(plan),))
         names = together if other.name == JOINT else tuple(rule.name for rule in also)
         steps.append(replace(step, cost_before=cost, cost_after=other.cost, also=names))
     mentioned = [at for _, other in moves for pair in other.pairs for at in pair]
     title = f"{title}: {moves[0][0]:,} → {moves[-1][1].cost:,} flops"
-    if halves := [str(place.left).split("[")[0] for place in steps[-1].places if name == "program"]:
+    if steps[-1].rule == _PASSES[-1]:
+        halves = [str(place.left).split("[")[0] for place in steps[-1].places]
         title = title.replace("Program", "Symmetry") + f", one half computed of {', '.join(halves)}"
     return Phase(name, title, writer.definitions(mentioned, notation, order=True), tuple(steps), ())
 
@@ -151,11 +153,20 @@ def _output(problem: Problem, plan: Plan, place: int) -> str:
     if not problem.searched.dag.roots:
         return ""
     root = list(problem.searched.dag.roots)[place]
-    return next(
-        name
-        for name, summands in zip(plan.results, problem.pieces.outputs, strict=True)
-        if any(root == factor for summand in summands for factor, _ in summand.factors)
+    pieces = zip(plan.results, problem.pieces.outputs, strict=True)
+    return next((name for name, terms in pieces if any(root in dict(term.factors) for term in terms)), "")
+
+
+def _unchanged(plan: Plan) -> Place:
+    """That a result is what it was: what is saved changes no formula."""
+    out = plan.outputs[0] if plan.outputs else None
+    edges = (
+        {}
+        if out is None
+        else {name: plan.program.sizes[e] for name, e in zip(out.names, out.edges, strict=True)}
     )
+    result = Variable("result", edges)
+    return Place(result, result)
 
 
 def _halves(plan: Plan) -> tuple[Place, ...]:
