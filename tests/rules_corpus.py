@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorgrad_eg as tg
 from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.expr import Constant, Number
+from tensorgrad_eg.expr import Constant, Number, build
 
 SIZES = {"n": 3, "m": 2}
 
@@ -30,7 +30,14 @@ ALGEBRA: dict[str, Tensor | list[Tensor]] = {
     "powers": [1 / (1 / x), F.sqrt(y * y + 1) ** 2, 1 / (x**3), F.sqrt(x**2), x * x, F.frobenius2(x + y)],
     "sums of terms": [x + y - x, (x + y) + (x - y), 3 * x - 2 * x - x, x - x, F.sum(x + s), 2 * x + 3 * x],
     "sizes": [F.mean(A), F.mean(x) * SIZE, F.sum(x + 1), A.sum("i") * F.sum(z + 1), F.mean(F.mean(A, "i"))],
-    "sizes cancel": [SIZE / SIZE, (1 / SIZE) * SIZE, SIZE * (x / SIZE), F.sum(F.mean(x) * (xj * 0 + 1))],
+    "sizes cancel": [
+        SIZE / SIZE,
+        (1 / SIZE) * SIZE,
+        SIZE * (x / SIZE),
+        (1 / SIZE) * (SIZE * x),
+        F.sum(F.mean(x) * (xj * 0 + 1)),
+    ],
+    "long sums": build.add(*(F.sin(n * x) for n in range(1, 18))) * y,
     "lone edges": [
         F.dot(A, x, ("i", "j")),
         F.dot(x, A, ("i", "j")),
@@ -71,6 +78,7 @@ FUNCTIONS: dict[str, Tensor | list[Tensor]] = {
             F.gelu,
         )
     ],
+    "what stays whole": [F.sum(F.log_softmax(x, "i") * y), F.sum((1 - F.tanh(x) ** 2) * y)],
     "slope of log": F.sum(F.log(F.softplus(x))).grad(x),
 }
 ij, jk, kl = (tg.delta(*pair, size="n") for pair in ("ij", "jk", "kl"))
@@ -135,6 +143,12 @@ DERIVATIVES: dict[str, Tensor | list[Tensor]] = {
         F.sum(A * B.rename(i="j", j="i")).grad(B),
         F.sum(F.tanh(A.rename(i="j", j="i")) * A).grad(A),
     ],
+    "reciprocals": [
+        *(tg.jvp(f, x, y) for f in (1 / (1 + x * x), x**-2, F.sqrt(x))),
+        *(F.sum(f).grad(x) for f in (1 / (1 + x * x), x**-2, x / F.abs(x))),
+        _hessian(x / F.abs(x), x),
+        _hessian(F.sin(x) * F.exp(x) * y, x),
+    ],
     "still": [x.grad(y), F.sum(x).grad(y), _hessian(F.sum(x * y), x)],
     "attention": tg.hessian(
         F.frobenius2(F.softmax(X @ A @ X.rename(b="c", i="j"), "c") @ X.rename(b="c")), A
@@ -156,5 +170,9 @@ SCALARS: dict[str, Tensor | list[Tensor]] = {
     "elimination": [
         e.grad(by) for e in (waist, F.cos(waist) * waist, F.exp(waist) + v, F.sin(waist)) for by in (u, v)
     ],
+}
+#: Nothing of these is finite, so that no check can be made of their values: see test_float32.py.
+POLES: dict[str, Tensor | list[Tensor]] = {
+    "poles": [(x - x) / (x - x), 0 * (y / (x - x)), 2 / (x - x), F.sum(1 / (x - x)), 0 * ((1 / (x - x)) * y)],
 }
 CORPUS = ALGEBRA | FUNCTIONS | EDGES | DERIVATIVES | MEANS | SCALARS

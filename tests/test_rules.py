@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import pytest
-from rules_corpus import CORPUS, SIZES
+from rules_corpus import CORPUS, POLES, SIZES
 
 import tensorgrad_eg as tg
 from tensorgrad_eg.expr.sizes import symbols
@@ -17,7 +17,7 @@ from tensorgrad_eg.verify import check_snapshot, snapshots
 @lru_cache
 def planned(name: str) -> tg.Plan:
     """The plan for one entry of the corpus."""
-    entry = CORPUS[name]
+    entry = (CORPUS | POLES)[name]
     wanted = list(entry) if isinstance(entry, list) else [entry]
     return tg.optimize(wanted, {s: n for s, n in SIZES.items() if s in symbols(wanted)})
 
@@ -33,6 +33,6 @@ def test_every_node_equals_its_class(name: str) -> None:
 
 def test_every_rule_is_used() -> None:
     """No rule stands in the files that no entry of the corpus uses, so all of them are checked above."""
-    used = {name for entry in CORPUS for name in planned(entry).report.matches}
+    used = {name for entry in CORPUS | POLES for name in planned(entry).report.matches}
     rules = [rule for rule in rules_of(rule_files()) if rule.file != "80_facts.egg"]
     assert [f"{rule.file}:{rule.line}: {rule.name}" for rule in rules if rule.name not in used] == []

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tensorgrad_eg.emit.code import Code, call, literal
+from tensorgrad_eg.emit.code import literal
 from tensorgrad_eg.emit.library import Library
 from tensorgrad_eg.emit.tensors import Value, aligned, permuted, without_repeats
 from tensorgrad_eg.plan.cost import elements
@@ -103,10 +103,14 @@ def added_on_diagonal(
 def embed(library: Library, delta: Edges, value: Value, out: Edges, sizes: Mapping[str, int]) -> Value | None:
     """`δ` times a tensor that has one of its labels, or none; None where it has both, which is a mask.
 
+    What is beside the diagonal is written as 0: a product with zeros would be NaN where the tensor is.
+
     >>> from tensorgrad_eg.emit.torch import Torch
     >>> M = Value(Code("M"), ("a", "b"))
     >>> embed(Torch(), ("i", "j"), M, ("i", "a", "j", "b"), dict(i=3, j=3, a=2, b=2)).code.text
     'torch.diag_embed(M.unsqueeze(2).expand(2, 2, 3), dim1=0, dim2=2)'
+    >>> embed(Library(), ("i", "j"), M, ("i", "a", "j", "b"), dict(i=3, j=3, a=2, b=2)).code.text
+    'diag_embed(np.broadcast_to(M[:, :, None], (2, 2, 3)), 0, 2)'
     """
     if len(set(delta)) < 2 or set(delta) <= set(value.edges):
         return None
@@ -116,9 +120,8 @@ def embed(library: Library, delta: Edges, value: Value, out: Edges, sizes: Mappi
         code = permuted(library, value, (*rest, *shared)).code
     else:
         shape = [sizes[edge] for edge in (*rest, delta[0])]
-        code = permuted(library, value, rest).code
-        # A leading new axis would be left to broadcasting, but here it is the only one of a scalar.
-        code = library.expand(Code(f"{code.atom}.unsqueeze({len(rest)})") if rest else code, shape)
+        # A leading new axis is left to broadcasting: it is the only one of a scalar.
+        code = library.insert(permuted(library, value, rest).code, [*(False for _ in rest), True])
+        code = library.expand(code, shape)
     first, second = sorted(out.index(edge) for edge in delta)
-    places = [] if (first, second) == (len(rest), len(rest) + 1) else [f"dim1={first}", f"dim2={second}"]
-    return Value(call("torch.diag_embed", code.text, *places), out, fresh=True)
+    return Value(library.embed(code, first, second, len(out)), out, fresh=True)

@@ -12,6 +12,13 @@ from collections.abc import Sequence
 from tensorgrad_eg.emit.code import Code, call
 from tensorgrad_eg.emit.library import Library, axes_text
 
+DIAG_EMBED = """def diag_embed(a, first, second):
+    # The last axis of a on the diagonal of two axes, zeros beside it.
+    places = jnp.arange(a.shape[-1])
+    full = jnp.zeros((*a.shape, a.shape[-1]), a.dtype).at[..., places, places].set(a)
+    return jnp.moveaxis(full, (-2, -1), (first, second))
+"""
+
 
 class Jax(Library):
     """JAX; the source can be given to `jax.jit` as it is.
@@ -38,3 +45,11 @@ class Jax(Library):
     def logsumexp(self, code: Code, axes: Sequence[int], rank: int) -> Code:
         """The logarithm of a sum of exponentials."""
         return call("jax.nn.logsumexp", code.text, f"axis={axes_text(axes)}")
+
+    def log_softmax(self, code: Code, axes: Sequence[int], rank: int) -> Code:
+        """`z - logsumexp(z)`, with all digits."""
+        return call("jax.nn.log_softmax", code.text, f"axis={axes_text(axes)}")
+
+    def helpers(self) -> dict[str, str]:
+        """Functions that the source may need, by name."""
+        return {**super().helpers(), "diag_embed": DIAG_EMBED}

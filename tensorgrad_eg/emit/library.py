@@ -24,8 +24,17 @@ LOGSUMEXP = """def logsumexp(z, axis):
     m = {np}.where({np}.isfinite(m), m, 0)
     return {np}.log({np}.exp(z - m).sum(axis)) + m.squeeze(axis)
 """
-
-
+LOG_SOFTMAX = """def log_softmax(z, axis):
+    d = z - z.max(axis, keepdims=True)
+    return d - {np}.log({np}.exp(d).sum(axis, keepdims=True))
+"""
+DIAG_EMBED = """def diag_embed(a, first, second):
+    # The last axis of a on the diagonal of two axes, zeros beside it.
+    places = np.arange(a.shape[-1])
+    full = np.zeros((*a.shape, a.shape[-1]), a.dtype)
+    full[..., places, places] = a
+    return np.moveaxis(full, (-2, -1), (first, second))
+"""
 UPPER = """@lru_cache(maxsize=None)
 def upper(n):
     # Where the entries i <= j of an n x n matrix stand.
@@ -51,7 +60,6 @@ class Library:
     module = "np"
     imports: tuple[str, ...] = ("import numpy as np",)
     options: tuple[str, ...] = ("dtype",)
-    embeds = False
     in_place = False
     #: Whether terms on diagonals are added there: not where arrays do not change.
     diagonals = True
@@ -109,6 +117,10 @@ class Library:
         sign = "-" if number < 0 else "+"
         view = call(f"{self.module}.einsum", f'"{before}->{after}"', name)
         return f"{view.text}[...] {sign}= {scaled(code, abs(number)).text}"
+
+    def embed(self, code: Code, first: int, second: int, rank: int) -> Code:
+        """The last axis on the diagonal of two axes of a tensor of this rank."""
+        return call("diag_embed", code.text, str(first), str(second))
 
     def row_times(self, vector: Code, matrix: Code, rank: int) -> Code:
         """A batch of vectors, with `rank` axes, each times its matrix."""
@@ -170,8 +182,8 @@ class Library:
         return Code(f"{code.atom}**{text.atom}", POWER)
 
     def reciprocal(self, code: Code, exponent: Fraction) -> Code:
-        """One over a power."""
-        return quotient(Code("1"), self.power(code, exponent))
+        """A power of the reciprocal: 1/x is a number for longer than x² is."""
+        return self.power(quotient(Code("1"), code), exponent)
 
     def rsqrt(self, code: Code) -> Code:
         """One over the square root."""
@@ -185,10 +197,15 @@ class Library:
         """The logarithm of a sum of exponentials, that never overflows."""
         return call("logsumexp", code.text, axes_text(axes))
 
+    def log_softmax(self, code: Code, axes: Sequence[int], rank: int) -> Code:
+        """`z - logsumexp(z)`, with the digits that the difference would lose where z is large."""
+        return call("log_softmax", code.text, axes_text(axes))
+
     def helpers(self) -> dict[str, str]:
         """Functions that the source may need, by name."""
-        own = {"softmax": SOFTMAX.format(np=self.module), "logsumexp": LOGSUMEXP.format(np=self.module)}
-        return {**own, "upper": UPPER, "mirrored": MIRRORED}
+        units = {"softmax": SOFTMAX, "logsumexp": LOGSUMEXP, "log_softmax": LOG_SOFTMAX}
+        own = {name: text.format(np=self.module) for name, text in units.items()}
+        return {**own, "diag_embed": DIAG_EMBED, "upper": UPPER, "mirrored": MIRRORED}
 
     def multiply(self, left: Code, right: Code, fresh: bool) -> Code:
         """A product; `fresh`: the left operand is nobody else's, and may be written over."""

@@ -103,7 +103,8 @@ def apply(library: Library, function: str, code: Code) -> Code:
 def _power(library: Library, exponent: Fraction, value: Value) -> Value:
     if exponent == 0:
         return Value(library.power(value.code, Fraction(0)), value.edges, fresh=True)
-    below = library.power(value.code, -exponent) if exponent < 0 and exponent != Fraction(-1, 2) else None
+    # Only a reciprocal is written as a division: y·x^-2 may be a number where x² is none.
+    below = value.code if exponent == -1 else None
     return Value(library.power(value.code, exponent), value.edges, fresh=exponent != 1, below=below)
 
 

@@ -19,6 +19,10 @@ SOFTMAX = """def softmax(z, dim):
     e = torch.exp(z - z.amax(dim, keepdim=True)) if z.numel() else z
     return e / e.sum(dim, keepdim=True)
 """
+LOG_SOFTMAX = """def log_softmax(z, dim):
+    d = z - z.amax(dim, keepdim=True)
+    return d - torch.log(torch.exp(d).sum(dim, keepdim=True))
+"""
 
 
 UPPER = """@lru_cache(maxsize=None)
@@ -47,7 +51,6 @@ class Torch(Library):
     module = "torch"
     imports = ("import torch",)
     options = ("dtype", "device")
-    embeds = True
     in_place = True
     einsum_options = ()
 
@@ -72,6 +75,11 @@ class Torch(Library):
         places = f"dim1={first}, dim2={second}" if (first, second) != (0, 1) else ""
         alpha = f", alpha={literal(abs(number)).text}" if abs(number) != 1 else ""
         return f"{name}.diagonal({places}).{'sub_' if number < 0 else 'add_'}({code.text}{alpha})"
+
+    def embed(self, code: Code, first: int, second: int, rank: int) -> Code:
+        """The last axis on the diagonal of two axes of a tensor of this rank."""
+        places = [] if (first, second) == (rank - 2, rank - 1) else [f"dim1={first}", f"dim2={second}"]
+        return call("torch.diag_embed", code.text, *places)
 
     def row_times(self, vector: Code, matrix: Code, rank: int) -> Code:
         """A batch of vectors, each times its matrix."""
@@ -129,9 +137,13 @@ class Torch(Library):
         """The logarithm of a sum of exponentials."""
         return call("torch.logsumexp", code.text, axes_text(axes))
 
+    def log_softmax(self, code: Code, axes: Sequence[int], rank: int) -> Code:
+        """`z - logsumexp(z)`; torch has it for one axis."""
+        return call("torch.log_softmax" if len(axes) == 1 else "log_softmax", code.text, axes_text(axes))
+
     def helpers(self) -> dict[str, str]:
         """The softmax over several axes, and the places of packed entries."""
-        return {"softmax": SOFTMAX, "upper": UPPER, "mirrored": MIRRORED}
+        return {"softmax": SOFTMAX, "log_softmax": LOG_SOFTMAX, "upper": UPPER, "mirrored": MIRRORED}
 
     def multiply(self, left: Code, right: Code, fresh: bool) -> Code:
         """A product, in place where the left operand is fresh."""

@@ -17,6 +17,7 @@ from tensorgrad_eg.emit.code import LINE, Code, bracketed, scaled
 from tensorgrad_eg.emit.diagonals import Accumulation, accumulations, added_on_diagonal, embed
 from tensorgrad_eg.emit.identifiers import identifiers, plain
 from tensorgrad_eg.emit.library import Library
+from tensorgrad_eg.emit.logsoftmax import with_log_softmax
 from tensorgrad_eg.emit.results import arranged, gathered, header
 from tensorgrad_eg.emit.steps import build, reads
 from tensorgrad_eg.emit.tensors import Value, permuted
@@ -177,6 +178,7 @@ class Writer:
         """The value of a step; operands that make its line too long, or are read twice, get their own."""
         for operand in step.operands:
             twice = step.kind == "apply" and reads(self.library, step.function) > 1
+            twice |= step.kind == "power" and step.number == -1 and self.readers[step.name] > 1
             if operand.tensor in self.inlined and twice:
                 self.assign_inlined(operand.tensor)
         while True:
@@ -188,9 +190,9 @@ class Writer:
 
     def expression(self, step: Step) -> Value:
         """The value of a step in the order of its axes, with what it reads as it stands."""
-        if self.library.embeds and (embedded := self.embedded(step)):
+        if embedded := self.embedded(step):
             return embedded
-        operands = [self.read(operand) for operand in step.operands]
+        step, operands = with_log_softmax(self.library, self.steps, step, self.read)
         value = build(self.library, step, operands, self.program.sizes)
         return permuted(self.library, value, step.edges)
 
@@ -236,7 +238,9 @@ class Writer:
         """Write a line."""
         self.lines.append(Line(self.names[name], value.code.text, comment))
         fresh = value.fresh and self.readers[name] == 1
-        self.named[name] = replace(value, code=Code(self.names[name]), fresh=fresh, below=None)
+        # What has a name itself can still be divided by: a/b is 1 where a = b, a·(1/b) is not always.
+        below = value.below if value.below and value.below.text.isidentifier() else None
+        self.named[name] = replace(value, code=Code(self.names[name]), fresh=fresh, below=below)
 
     def comment(self, name: str, edges: Sequence[str]) -> str:
         """`name[labels] = formula`, with what is inlined written out."""
