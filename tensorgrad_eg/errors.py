@@ -426,6 +426,25 @@ that makes what it matches again belongs into the ruleset search, which has a bu
         )
 
 
+class LostTermError(RuleError):
+    """A program of which the rules have left nothing.
+
+    >>> print(LostTermError.of())
+    the rules leave nothing of a term that is needed. A directed rule replaces what it matches: its right side
+    must not contain its left side, nor be turned back by another rule. Try it without your rule files, or
+    with their rules in search.
+    """
+
+    @classmethod
+    def of(cls) -> Self:
+        """Say what rules of a user can do that has this effect."""
+        return cls(
+            "the rules leave nothing of a term that is needed. A directed rule replaces what it matches: its "
+            "right side must not contain its left side, nor be turned back by another rule. Try it without "
+            "your rule files, or with their rules in search."
+        )
+
+
 class ForkedProcessError(TensorgradError, RuntimeError):
     """A plan was asked for in a process that was forked after one was made.
 

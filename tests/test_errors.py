@@ -51,6 +51,7 @@ BUILTINS = {
     "CheckError": AssertionError,
     "WrongPlanError": AssertionError,
     "RendererError": RuntimeError,
+    "ForkedProcessError": RuntimeError,
     "TimeLimitError": TimeoutError,
     "WriteError": OSError,
 }

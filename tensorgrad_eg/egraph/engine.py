@@ -9,6 +9,7 @@ from typing import Any
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.failures import translated
 from tensorgrad_eg.egraph.loading import builders, in_parts, rule
+from tensorgrad_eg.egraph.made import check_made, ranks
 from tensorgrad_eg.egraph.processes import refuse_if_forked
 from tensorgrad_eg.egraph.snapshot import Snapshot, tightened
 from tensorgrad_eg.egraph.term import Dag, ENode
@@ -84,8 +85,12 @@ class Engine:
         #: What the engine is used for, as an error would call it.
         self.phase = "the normal form"
         self.rulesets: frozenset[str] = frozenset() if rulesets is None else rulesets
-        self._files = files or rule_files()
-        for form in programs(self._files, rulesets, apart, directed):
+        every = files or rule_files()
+        #: Rule files of users: what their rules make is looked at.
+        self.foreign = tuple(file for file in every if file not in rule_files())
+        #: How many axes each variable has.
+        self.variables: dict[str, int] = {}
+        for form in programs(every, rulesets, apart, directed):
             self._take(form)  # one by one: a long program is parsed in quadratic time
         self.command("(function node (i64) Tensor :no-merge)")
         self.command("(function root (String) Tensor :merge old)")
@@ -133,6 +138,7 @@ class Engine:
         """
         self.symbols.update(symbols or {})
         self.loaded = len(dag.nodes)
+        self.variables.update(ranks(dag.nodes))
         names = [f"(set (symbol {quote(e)}) {quote(str(s))})" for e, s in sorted(self.symbols.items())]
         counts = sorted({size for size in self.symbols.values() if isinstance(size, int) and size})
         lengths = "".join(f'(set (length "{n}") (bigrat (bigint {n}) (bigint 1)))' for n in counts)
@@ -198,7 +204,7 @@ class Engine:
 
     def _endless(self, ruleset: str) -> EndlessRuleError:
         """Who it was: one of the caller's own rules, if any has matched."""
-        mine = [rule.name for rule in rules_of(set(self._files) - set(rule_files()))]
+        mine = [rule.name for rule in rules_of(self.foreign)]
         own = {name: self.matches[name] for name in mine if self.matches[name]}
         return EndlessRuleError.of(ruleset, own or self.matches)
 
@@ -283,7 +289,16 @@ class Engine:
         bounds = tightened(nodes, {n: free[value] for value, n in ids.items() if value in free})
         rows = {self.egraph.value_to_i64(row.inputs[0]): row.output for row in tables["node"].rows}
         loaded = {at: ids[value] for at, value in sorted(rows.items()) if value in ids}
-        return Snapshot(nodes, bounds, {name: ids[named[name]] for name in roots}, dict(self.symbols), loaded)
+        wanted = {name: ids[named[name]] for name in roots}
+        snapshot = Snapshot(nodes, bounds, wanted, dict(self.symbols), loaded)
+        if self.foreign:
+            check_made(snapshot, self.variables, self._fired())
+        return snapshot
+
+    def _fired(self) -> list[str]:
+        """The rules of users that have matched."""
+        fired = [own for own in rules_of(self.foreign) if self.matches[own.name]]
+        return [f'{own.file}:{own.line} "{own.name}"' for own in fired]
 
 
 def _order(node: ENode) -> tuple[int, tuple[int, ...], str]:

@@ -19,6 +19,7 @@ from tensorgrad_eg.errors import RuleError, ended
 
 #: How much of a form is shown.
 _SHOWN = 300
+_UNKNOWN = re.compile(r"Variable (\S+) is ungrounded")
 _NO_VALUE = re.compile(r"(\(.*\)): call of primitive \S+ failed")
 
 
@@ -43,11 +44,15 @@ def of_engine(error: BaseException) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """The last line of what the engine said, which says what is wrong.
+    r"""The last line of what the engine said, which says what is wrong.
 
     >>> print(reason(Exception("Panic: In 1:24-30: (/ 1 0): call of primitive / failed")))
     (/ 1 0) has no value, and a rule computes it.
+    >>> print(reason(Exception("In 3:4: n\nVariable n is ungrounded.")))
+    n is computed or compared with, and no term that is looked for has it.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["the engine failed"]
-    failed = _NO_VALUE.search(lines[-1])
+    failed, unknown = _NO_VALUE.search(lines[-1]), _UNKNOWN.search(lines[-1])
+    if unknown and not unknown[1].startswith("@"):
+        return f"{unknown[1]} is computed or compared with, and no term that is looked for has it."
     return f"{failed[1]} has no value, and a rule computes it." if failed else ended(lines[-1])

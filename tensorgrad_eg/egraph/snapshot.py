@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from tensorgrad_eg.egraph.term import Dag, ENode, free_edges
+from tensorgrad_eg.errors import LostTermError
 
 
 @dataclass
@@ -78,6 +79,9 @@ def _readers(nodes: dict[int, list[ENode]]) -> dict[int, list[int]]:
 def dag_of(snapshot: Snapshot, choice: dict[int, ENode], roots: dict[str, int]) -> Dag:
     """The program that a choice of one node a class stands for.
 
+    Raises:
+        LostTermError: if there is no node for a class that is needed.
+
     Example:
         >>> s = Snapshot({3: [ENode("extent", "n")]}, {3: frozenset()}, {"e": 3})
         >>> dag_of(s, {3: ENode("extent", "n")}, {"e": 3}).roots
@@ -88,7 +92,9 @@ def dag_of(snapshot: Snapshot, choice: dict[int, ENode], roots: dict[str, int]) 
     stack = list(reversed(roots.values()))
     while stack:
         at = stack[-1]
-        node = choice[at]
+        node = choice.get(at)
+        if node is None:
+            raise LostTermError.of()
         missing = [c for c in node.children if c not in ids]
         if at in ids or not missing:
             stack.pop()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import ENode
+from tensorgrad_eg.errors import LostTermError
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.plan.cost import flops
 
@@ -101,7 +102,10 @@ class Priced:
 
     def root(self, name: str) -> int:
         """The group of a named class."""
-        return self.alias[self.snapshot.roots[name]].group
+        found = self.alias.get(self.snapshot.roots[name])
+        if found is None:
+            raise LostTermError.of()
+        return found.group
 
 
 def price(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] | None = None) -> Priced:

@@ -73,7 +73,7 @@ class Terms:
             self.check(form)
             return
         least, most = ASKED[name]
-        self._count(form, least, most, f"{least}{' or more' if most > least else ''}")
+        self._count(form, least, most, str(least))
         if "contains" in name:
             for item in form[1:]:
                 self.check(item, line=form.line)
@@ -95,6 +95,8 @@ class Terms:
             return literal(word)
         if word.startswith((":", "@")):
             raise self._error(line, f"{word!r} cannot stand here")
+        if word in self.words.declared or word in self.words.rulesets:
+            raise self._error(line, f"'{word}' is a name of the rule files; call the variable otherwise")
         if wanted and word != "_" and not self.sorts.get(word):
             self.sorts[word] = wanted
         return self.sorts.get(word, "")

@@ -38,8 +38,7 @@ COMPUTED: dict[str, tuple[int, int]] = {
 }
 #: What may be asked of computed values, in conditions.
 ASKED: dict[str, tuple[int, int]] = {
-    "=": (2, 1000),
-    **dict.fromkeys(("!=", "<", ">", "<=", ">="), (2, 2)),
+    **dict.fromkeys(("=", "!=", "<", ">", "<=", ">="), (2, 2)),
     **dict.fromkeys(("set-contains", "set-not-contains", "vec-contains", "vec-not-contains"), (2, 2)),
     **dict.fromkeys(("multiset-contains", "multiset-not-contains"), (2, 2)),
 }
