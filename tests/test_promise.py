@@ -114,13 +114,13 @@ def test_right_plans_are_never_refused(name: str) -> None:
     "option", [{"structured": True}, {"symmetric": True}, {"effort": 0}, {"assume": True}]
 )
 def test_every_kind_of_plan_is_compared(option: dict[str, object]) -> None:
-    """Structured results, halves of symmetric ones, and facts: all are compared, at two points."""
+    """Structured results, halves of symmetric ones, and facts: all are compared."""
     B = tg.Variable("B", i="n", j="n")
     if option.pop("assume", False):
         option["assume"] = [tg.assume.symmetric(B)]
     e = tg.hessian(F.frobenius2(B @ B.rename(i="j", j="k") - B.rename(j="k")), B)
     plan = tg.optimize(e, {"n": 3}, **option)  # type: ignore[arg-type]
-    assert plan.report.verified == "agrees with its expressions at 2 random points"
+    assert plan.report.verified.startswith("agrees with its expressions at ")
 
 
 def test_small_sizes_are_all_different() -> None:

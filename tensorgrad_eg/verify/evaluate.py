@@ -1,7 +1,7 @@
 """The value of an expression, by its definition: what every plan and every rule is compared with.
 
-Derivatives are torch's (`torch.func`, in float64) where torch is installed, at any order; else they are
-central differences in extended precision, which are good to about 1e-7.
+Derivatives are torch's (`torch.func`, in float64) where torch is installed, at any order; else those of the
+operations that the expression is made of, recorded on a tape, which are as exact.
 
 >>> from tensorgrad_eg.expr import Derivative, Variable
 >>> A, x = Variable("A", ["i", "k"]), Variable("x", ["k"])
@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, MissingSizeError, SizeError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, Variable, postorder, variables
 from tensorgrad_eg.expr.sizes import symbols
-from tensorgrad_eg.verify.differences import smooth
 from tensorgrad_eg.verify.evaluation import Evaluation
 from tensorgrad_eg.verify.labelled import Labelled, Numpy, Torch, aligned
+from tensorgrad_eg.verify.points import Point
 
 Array = NDArray[Any]
 #: The names of references, as reports and errors call them.
-AUTOGRAD, DIFFERENCES, DIRECT = "torch autograd", "central differences", "the expression itself"
+AUTOGRAD, EXACT, DIRECT = "torch autograd", "exact derivatives", "the expression itself"
 
 
 def evaluate(
@@ -60,7 +60,7 @@ def evaluate_all(
 ) -> list[Array]:
     """The values of several expressions, what they share computed once.
 
-    `autograd` False takes differences even where torch is installed.
+    `autograd` False does without torch even where it is installed.
 
     >>> from tensorgrad_eg.expr import Variable
     >>> x = Variable("x")
@@ -70,14 +70,12 @@ def evaluate_all(
     given = {name: np.asarray(array) for name, array in arrays.items()}
     known = sizes_of(roots, given, sizes)
     how = reference(roots, autograd)
-    if how == AUTOGRAD:
-        library: Torch | Numpy = Torch()
-        bound = {v: library.array(given[v.name]) for v in variables(roots).values()}
-    else:
-        library = Numpy(np.longdouble if how == DIFFERENCES else dtype)
-        bound = {v: library.array(given[v.name]) for v in variables(roots).values()}
+    if how == EXACT:
+        return [np.array(value, dtype=dtype) for value in Point(roots, known, given).values]
+    library: Torch | Numpy = Torch() if how == AUTOGRAD else Numpy(dtype)
+    bound = {v: library.array(given[v.name]) for v in variables(roots).values()}
     labelled = {v.name: Labelled(v.edges, array) for v, array in bound.items()}
-    evaluation = Evaluation(library, known, labelled, smooth(roots))
+    evaluation = Evaluation(library, known, labelled)
     with np.errstate(all="ignore"):
         values = zip(roots, evaluation.values(roots), strict=True)
         found = [aligned(library, value, e.edges, evaluation.edge_sizes(e)) for e, value in values]
@@ -93,7 +91,7 @@ def reference(roots: Iterable[Tensor], autograd: bool | None = None) -> str:
     """
     if not any(isinstance(e, Derivative | Tangent) for e in postorder(roots)):
         return DIRECT
-    return AUTOGRAD if autograd is not False and find_spec("torch") else DIFFERENCES
+    return AUTOGRAD if autograd is not False and find_spec("torch") else EXACT
 
 
 def sizes_of(

@@ -1,12 +1,10 @@
-"""Walking over an expression at given arrays: each operation once, derivatives by torch or by differences."""
+"""Walking over an expression at given arrays: each operation once, derivatives by torch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from tensorgrad_eg.expr import (
     Add,
@@ -31,7 +29,6 @@ from tensorgrad_eg.expr import (
     variables,
 )
 from tensorgrad_eg.verify import labelled as op
-from tensorgrad_eg.verify.differences import shifted, stencil
 from tensorgrad_eg.verify.labelled import Labelled, Library, Torch
 
 
@@ -43,12 +40,9 @@ class Evaluation:
         library: Library,
         sizes: Mapping[str, int],
         bound: Mapping[str, Labelled],
-        smooth: bool = True,
-        level: int = 0,
     ) -> None:
-        """Sizes by symbol, arrays by variable name; `level` counts the derivatives around it."""
+        """Sizes by symbol, arrays by variable name."""
         self.library, self.sizes, self.bound = library, sizes, bound
-        self.smooth, self.level = smooth, level
         self.known: dict[Tensor, Labelled] = {}
 
     def values(self, roots: Sequence[Tensor]) -> list[Labelled]:
@@ -118,12 +112,10 @@ class Evaluation:
     def _moved(self, arg: Tensor, names: Sequence[str], arrays: Sequence[Labelled]) -> Labelled:
         """The value of `arg` with other arrays for some variables."""
         bound = {**self.bound, **dict(zip(names, arrays, strict=True))}
-        inner = Evaluation(self.library, self.sizes, bound, self.smooth, self.level + 1)
+        inner = Evaluation(self.library, self.sizes, bound)
         return inner.values([arg])[0]
 
     def _derivative(self, e: Derivative, siblings: Sequence[Derivative]) -> Labelled:
-        if not isinstance(self.library, Torch):
-            return self._differences(e)
         if e.arg.edges:
             siblings = [e]
         wrt = list(dict.fromkeys(s.wrt for s in siblings))
@@ -159,35 +151,11 @@ class Evaluation:
 
     def _tangent(self, e: Tangent) -> Labelled:
         along = op.aligned(self.library, self.known[e.direction], e.wrt.edges, self.edge_sizes(e.wrt))
-        if not isinstance(self.library, Torch):
-            return self._slope(e, along)
-
         # The pullback is linear: its own pullback is the tangent. Torch's forward mode lacks some functions.
         func, at = self._torch.func, self.bound[e.wrt.name].array
         out, pull = func.vjp(self._function(e.arg, [e.wrt]), at)
         _, push = func.vjp(lambda cotangent: pull(cotangent)[0], self._torch.zeros_like(out))
         return Labelled(e.arg.edges, push(along)[0])
-
-    # -- without torch
-    def _differences(self, e: Derivative) -> Labelled:
-        sizes = self.edge_sizes(e.wrt)
-        units = np.eye(math.prod(sizes.values()), dtype=np.longdouble).reshape((-1, *sizes.values()))
-        slopes = [self._slope(e, unit) for unit in units]
-        own = tuple(dict.fromkeys(edge for slope in slopes for edge in slope.edges))
-        stacked = np.stack(np.broadcast_arrays(*(op.spread(self.library, s, own) for s in slopes)), axis=-1)
-        return Labelled((*own, *e.names), stacked.reshape((*stacked.shape[:-1], *sizes.values())))
-
-    def _slope(self, e: Derivative | Tangent, direction: Any) -> Labelled:
-        """How `e.arg` changes along a direction: all offsets at once, on an axis of their own."""
-        axis = f"offset {self.level}"
-        weights, offsets = stencil(self.smooth)
-        at = self.bound[e.wrt.name]
-        extra = at.edges[: len(at.edges) - len(e.wrt.edges)]
-        (moved,) = shifted(at.array, [direction], offsets)
-        value = self._moved(e.arg, [e.wrt.name], [Labelled((axis, *extra, *e.wrt.edges), moved)])
-        if axis not in value.edges:
-            return Labelled(value.edges, np.zeros_like(value.array))
-        return op.contract(self.library, frozenset({axis}), Labelled((axis,), weights), value, {})
 
 
 def _here(roots: Iterable[Tensor]) -> list[Tensor]:
