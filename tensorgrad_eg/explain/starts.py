@@ -18,7 +18,7 @@ from tensorgrad_eg.explain.bench import Bench
 from tensorgrad_eg.explain.places import places
 from tensorgrad_eg.explain.writer import Pair, Writer
 from tensorgrad_eg.extract.alias import Alias, aliases
-from tensorgrad_eg.extract.priced import Priced, node_price, price
+from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor
 from tensorgrad_eg.rules.catalogue import Rule
 
@@ -147,11 +147,12 @@ def _shared(writer: Writer, priced: Priced) -> Iterator[Pair]:
         at = stack.pop()
         group = known[at].group
         one = first.setdefault(group, at)
-        if one != at and node_price(priced, at, choice[at]):
+        kids = choice[at].children
+        if one != at and kids and group not in [known[c].group for c in kids]:
             names = dict(zip(known[one].axes, known[at].axes, strict=True))
             yield terms[at], writer.world.read_as(terms[one], names)
             continue
-        parts = [c for c in choice[at].children if c not in seen]
+        parts = [c for c in kids if c not in seen]
         seen.update(parts)
         stack.extend(parts)
 
