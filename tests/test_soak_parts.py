@@ -163,7 +163,7 @@ def test_errors_warnings_and_losses_are_told_apart(monkeypatch: pytest.MonkeyPat
 
 def test_a_problem_that_hangs_is_killed() -> None:
     """A process that gives no answer is ended and reported, and the next problem gets another process."""
-    with pool.Pool(1, hang=0.0) as hasty:
+    with pool.Pool(1, hang=-1.0) as hasty:
         (_, outcome), *_ = hasty.outcomes([(0, (0, 0))])
     assert [failure.kind for failure in outcome.failures] == ["hang"]
 

@@ -6,10 +6,12 @@ Processes are spawned, not forked: the engine does not live through a fork.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,8 +19,10 @@ from .judge import Failure
 from .problems import Problem, problem
 from .trial import Outcome, trial
 
-#: Seconds on the clock after which a problem is said to hang, and problems after which a process is renewed.
+#: Seconds after which a problem is said to hang, and problems after which a process is renewed.
 HANG, RENEW = 90.0, 400
+#: Seconds of the processor that show that a process does something, however busy the machine is.
+_ALIVE = 0.02
 
 Task = Problem | tuple[int, int]
 
@@ -36,7 +40,18 @@ def serve(connection: Connection) -> None:
 class _Job:
     task: Task
     number: int
-    started: float
+    began: float
+    seen: float
+    at: float
+
+
+def processor(pid: int | None) -> float | None:
+    """Seconds of the processor that a process has used, where the system tells."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Worker:
@@ -61,25 +76,36 @@ class Worker:
             self._done = 0
         assert self.connection is not None
         self.connection.send(task)
-        self.job = _Job(task, number, time.monotonic())
+        used = processor(self._process.pid) or 0.0
+        self.job = _Job(task, number, used, used, time.monotonic())
 
     def finished(self) -> Outcome | None:
         """The outcome of the task, if it is done, or past its time."""
         assert self.connection is not None
         assert self.job is not None
-        spent = time.monotonic() - self.job.started
         try:
             outcome = self.connection.recv() if self.connection.poll() else None
         except EOFError:
-            outcome = Outcome([Failure("crash", "?", "the process ended without a word")], spent)
+            outcome = Outcome([Failure("crash", "?", "the process ended without a word")])
             self.stop()
-        if outcome is None and spent > self.hang:
-            outcome = Outcome([Failure("hang", "?", f"no answer in {spent:.0f} s on the clock")], spent)
+        if outcome is None and (said := self._hangs(self.job)):
+            outcome = Outcome([Failure("hang", "?", said)])
             self.stop()
         if outcome is not None:
             self._done += 1
             self.job = None
         return outcome
+
+    def _hangs(self, job: _Job) -> str:
+        """Whether a task takes too long: by the processor, or because it does nothing at all."""
+        used, now = processor(self._process.pid if self._process else None), time.monotonic()
+        if used is None:
+            return f"no answer in {self.hang:.0f} s" if now - job.at > self.hang else ""
+        if used - job.seen > _ALIVE:
+            job.seen, job.at = used, now
+        if used - job.began > self.hang:
+            return f"no answer in {self.hang:.0f} s of the processor"
+        return f"asleep for {self.hang:.0f} s" if now - job.at > self.hang else ""
 
     def stop(self) -> None:
         """End the process, whatever it does."""
