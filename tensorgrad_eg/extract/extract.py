@@ -143,6 +143,8 @@ def extract(
     with the deadline. `reprice` may make some ways cheaper than they are by themselves.
     """
     begun = started(searched, roots, sizes)
+    if deadline is not None and deadline.over:
+        return begun  # what the search has found may take long to price
     alias = searched.alias(searched.final)
     if any(searched.final.roots[root] not in alias for root in roots):
         return begun  # the search has lost a root: what it started from is still there
