@@ -20,6 +20,8 @@ _SEARCHING, _LAST = 0.7, 0.2
 _OVER = 2
 #: How many products deep a multiple is taken in the last step.
 _SINKS = 2
+#: How often multiples of multiples are put together after it.
+_SETTLING = 5
 #: … as long as the e-graph has less than so many times the e-nodes of the search.
 _SINKING = 2
 
@@ -154,14 +156,20 @@ def _sink(engine: Engine, nodes: int) -> None:
             break
         _judged(engine)
         engine.run("sink")
+    for _ in range(_SETTLING):  # what was taken in may have been taken out before
+        if not engine.run("sunk"):
+            break
+        engine.run("recognise", saturate=True)
     engine.run("analysis", saturate=True)
 
 
 def _judged(engine: Engine, widely: bool = False) -> bool:
-    """Lists what could be done, and judges it; whether distribution added anything."""
+    """Lists what could be done, and judges it; whether distribution added anything, or terms met."""
     engine.run("analysis", saturate=True)
+    changed = engine.run("meet")  # or everything made of the two would be there twice
     engine.run("prospect", saturate=True)
-    changed = widely and engine.run("distribute")  # lists what meets what …
+    if widely:
+        changed |= engine.run("distribute")  # lists what meets what …
     engine.run("volumes", saturate=True)
     engine.run("judge")
     return changed

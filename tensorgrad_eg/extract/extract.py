@@ -36,6 +36,8 @@ SEARCH = frozenset(
         "hoist",
         "distribute",
         "sink",
+        "sunk",
+        "meet",
     }
 )
 #: Rip-up steps: enough for the e-graphs of whole networks, few enough for small ones.

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
+from tensorgrad_eg.extract.alias import class_symmetries
 from tensorgrad_eg.extract.priced import Priced, Way
-from tensorgrad_eg.extract.symmetries import Axes, class_symmetries, symmetries
+from tensorgrad_eg.extract.symmetries import Axes, symmetries
 from tensorgrad_eg.plan.cost import costs, elements, total_flops
 from tensorgrad_eg.plan.program import Operand, Program, Step
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from tensorgrad_eg.plan.cost import flops
 #: A node that costs nothing still counts a little: of equal programs the shorter one is taken, and choices
 #: have no cycles.
 STEP = 1e-3
+#: A sum offers all readings of its children for so many that are there with both signs.
+_SIGNS = 3
 _FREE = frozenset({"variable", "delta", "number", "constant", "extent"})
 
 
@@ -226,12 +229,33 @@ def _ways(priced: Priced, at: int, node: ENode) -> list[tuple[Way, float]]:
     plain = Way(at, node, tuple(alias[c].group for c in node.children), (1,) * len(node.children))
     ways = [(plain, node_price(priced, at, node) + STEP)]
     if node.op == "add" and at not in priced.constant:
-        negated = [_negated(snapshot, c) for c in node.children]
-        if any(n is not None for n in negated) and all(n is None or n in alias for n in negated):
-            kids = [c if n is None else n for c, n in zip(node.children, negated, strict=True)]
-            signs = tuple(1 if n is None else -1 for n in negated)
+        for kids in _signed(priced, node):
+            signs = tuple(1 if kid == c else -1 for kid, c in zip(kids, node.children, strict=True))
             ways.append((Way(at, node, tuple(alias[k].group for k in kids), signs), ways[0][1]))
     return ways
+
+
+def _signed(priced: Priced, node: ENode) -> list[tuple[int, ...]]:
+    """What a sum may read with some children replaced by what they are minus of.
+
+    Of x and -x one may be all there is, or each may be computed in a way of its own: then both are offered,
+    unless there are too many of those.
+    """
+    options: list[tuple[int, ...]] = []
+    for child in node.children:
+        minus = _negated(priced.snapshot, child)
+        if minus is None or minus not in priced.alias:
+            options.append((child,))
+        else:
+            options.append((child, minus) if _stands(priced.snapshot, child) else (minus,))
+    if sum(len(option) > 1 for option in options) > _SIGNS:
+        options = [option[-1:] for option in options]
+    return [kids for kids in product(*options) if kids != node.children]
+
+
+def _stands(snapshot: Snapshot, at: int) -> bool:
+    """Whether a class is more than minus another."""
+    return any(node.op != "scale" or node.payload != Fraction(-1) for node in snapshot.nodes[at])
 
 
 def _negated(snapshot: Snapshot, at: int) -> int | None:

@@ -1,0 +1,193 @@
+"""Congruence closure but for names: which tensors are one read under other names, and which are symmetric.
+
+Tensors are stated by nodes: an operation on other tensors, read under names. Two nodes of one operation that
+read the same tensors under corresponding names are the same tensor under those names, and tensors that read
+them may be the same in turn. That is followed to a fixed point (Downey, Sethi and Tarjan, J. ACM 27, 1980;
+with names: Schneider et al., PLDI 2025, "Slotted E-Graphs"). Nothing is evaluated: what is found equal is so
+by the nodes alone.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tensorgrad_eg.extract.canonical import Key, Order, Read, canonical
+
+#: The most orders kept of a symmetric tensor; of larger groups a part, and less is found to be equal.
+_ORDERS = 120
+#: What stands in for a tensor where a node reads none, but has names.
+LEAF = -1
+#: What a name is to a node: summed or not, an axis of its tensor or not.
+_ROLES = {(True, True): "both", (True, False): "over", (False, True): "free", (False, False): "constant"}
+
+
+def kind(over: bool, free: bool, size: str | int) -> str:
+    """What a name is to a node, and its size: only names of one kind may be exchanged.
+
+    Example:
+        >>> kind(True, False, "n")
+        'over n'
+    """
+    return f"{_ROLES[over, free]} {size}"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One way to state a tensor: `at`, whose axes are `names`, is the operation `tag` on what it `reads`.
+
+    The order of what is read does not matter. `kinds` says of each name what it is, and its size. Names that
+    are neither summed nor axes of `at` are those along which it is constant.
+    """
+
+    at: int
+    names: tuple[str, ...]
+    tag: Hashable
+    reads: tuple[Read, ...]
+    kinds: Mapping[str, str]
+
+
+class Closure:
+    """Groups of tensors that are one.
+
+    Example:
+        >>> same = Closure()
+        >>> for at, name in enumerate("ij"):
+        ...     same.add(Node(at, (name,), "x", (), {name: "free n"}))
+        >>> same.run()
+        >>> same.place[0], same.place[1]
+        ((0, (0,)), (0, (0,)))
+    """
+
+    def __init__(self) -> None:
+        """Nothing is stated yet."""
+        #: Of every tensor its group, and which of its own axes is the group's n-th.
+        self.place: dict[int, tuple[int, Order]] = {}
+        #: Of every symmetric group the orders in which its axes may be read.
+        self.symmetries: dict[int, list[Order]] = {}
+        self._members: dict[int, list[int]] = {}
+        self._readers: dict[int, list[int]] = {}
+        self._nodes: list[Node] = []
+        self._known: dict[tuple[Hashable, Key], tuple[int, Order]] = {}
+        self._queue: list[int] = []
+        self._waiting: set[int] = set()
+
+    def tensor(self, at: int, axes: int) -> None:
+        """Makes a tensor known by its number, and how many axes it has."""
+        if at not in self.place:
+            self.place[at] = at, tuple(range(axes))
+            self._members[at] = [at]
+            self._readers[at] = []
+
+    def add(self, node: Node) -> None:
+        """States what a tensor is; what it reads has to be known."""
+        self.tensor(node.at, len(node.names))
+        for child, _ in node.reads:
+            if child >= 0:
+                self._readers[self.place[child][0]].append(len(self._nodes))
+        self._queue.append(len(self._nodes))  # the largest: a heap stays one
+        self._waiting.add(len(self._nodes))
+        self._nodes.append(node)
+
+    def run(self) -> None:
+        """Follows what has been stated to the end."""
+        while self._queue:
+            number = heapq.heappop(self._queue)
+            self._waiting.discard(number)
+            self._visit(self._nodes[number])
+
+    def same(self, one: int, axes: Sequence[int], two: int, others: Sequence[int]) -> None:
+        """States that two tensors are one, whose axes correspond one by one (not listed: to themselves)."""
+        left, first = self.place[one]
+        right, second = self.place[two]
+        to = {second.index(b): first.index(a) for a, b in zip(axes, others, strict=True)}
+        order = tuple([to.get(n, n) for n in range(len(second))])
+        if left == right:
+            self._symmetric(left, [order])
+        elif len(self._readers[left]) + len(self._members[left]) > len(self._readers[right]) + len(
+            self._members[right]
+        ):
+            self._join(right, left, _inverse(order))
+        else:
+            self._join(left, right, order)
+
+    def pairs(self, at: int) -> list[tuple[int, int]]:
+        """The pairs of its own axes in which a tensor is symmetric."""
+        group, order = self.place[at]
+        found = []
+        for turn in self.symmetries.get(group, ()):
+            moved = sorted((order[n], order[m]) for n, m in enumerate(turn) if n != m)
+            if len(moved) == 2:
+                found.append(moved[0])
+        return sorted(found)
+
+    def _visit(self, node: Node) -> None:
+        reads = [self._read(read) for read in node.reads]
+        key, orders = canonical(reads, node.kinds, self.symmetries)
+        own = {name: n for n, name in enumerate(node.names)}
+        axes = [tuple([own[name] for name in order if name in own]) for order in orders]
+        known, others = self._known.setdefault((node.tag, key), (node.at, axes[0]))
+        for order in dict.fromkeys(axes):
+            self.same(node.at, order, known, others)
+
+    def _read(self, read: Read) -> Read:
+        """The group that is read, and the names of its axes."""
+        at, names = read
+        if at < 0:
+            return read
+        group, order = self.place[at]
+        return group, tuple([names[n] for n in order])
+
+    def _join(self, left: int, right: int, order: Order) -> None:
+        """Puts one group into another, whose n-th axis is its order[n]-th."""
+        for at in self._members[left]:
+            _, own = self.place[at]
+            self.place[at] = right, tuple([own[n] for n in order])
+        self._members[right] += self._members.pop(left)
+        readers = self._readers.pop(left)
+        self._wake(readers)
+        self._readers[right] += readers
+        back = _inverse(order)
+        moved = [tuple([back[one[n]] for n in order]) for one in self.symmetries.pop(left, ())]
+        self._symmetric(right, moved)
+
+    def _symmetric(self, group: int, orders: Iterable[Order]) -> None:
+        """Takes note that a group may be read in these orders."""
+        before = known = self.symmetries.get(group, [])
+        for order in orders:
+            if order not in known and order != tuple(range(len(order))):
+                known = generated([*known, order]) or known
+        if known is not before:
+            self.symmetries[group] = known
+            self._wake(self._readers[group])
+
+    def _wake(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            if number not in self._waiting:
+                self._waiting.add(number)
+                heapq.heappush(self._queue, number)
+
+
+def generated(orders: Sequence[Order]) -> list[Order]:
+    """All orders that come about by one of these after another, sorted; none if there are too many.
+
+    Example:
+        >>> generated([(1, 0, 2), (1, 2, 0)])
+        [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)]
+    """
+    found = [tuple(range(len(orders[0])))]
+    seen = set(found)
+    for one in found:
+        for order in orders:
+            both = tuple([one[n] for n in order])
+            if both not in seen:
+                if len(found) == _ORDERS:
+                    return []
+                seen.add(both)
+                found.append(both)
+    return sorted(found)
+
+
+def _inverse(order: Order) -> Order:
+    return tuple(sorted(range(len(order)), key=order.__getitem__))
