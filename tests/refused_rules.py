@@ -285,5 +285,13 @@ MISTAKEN: dict[str, tuple[str, str]] = {
         f'((union e (add (set-empty) (multiset-remove (multiset-of (apply "cos" a)) a)))) {SEARCH}',
         "may have no value, and cannot be computed of terms that the rule builds",
     ),
+    "texts that double": (
+        '(relation name (String))\n(rule ((name n)) ((name (+ n n))) :ruleset analysis :name "mine")',
+        r"mine.egg:2: \(\+ n n\) puts texts together, which would soon be endless",
+    ),
+    "lists that double": (
+        '(relation list (Axes))\n(rule ((list n)) ((list (vec-append n n))) :ruleset analysis :name "mine")',
+        "there is no constructor, function or relation 'vec-append'",
+    ),
     "a file that is no text": ("(rewrite \0)", "characters that cannot be printed"),
 }

@@ -121,6 +121,10 @@ class Terms:
         for item in form[1:]:
             found = self.check(item, inner or sort, form.line)
             sort = sort or (found if name in _ALIKE else "")
+        if name == "+" and sort == "String":
+            raise self._error(
+                form.line, f"{show(form)[:60]} puts texts together, which would soon be endless"
+            )
         self._divided(form)
         return sort if name in _ALIKE else {"bigrat": "BigRat"}.get(name, "BigInt" if inner else "")
 

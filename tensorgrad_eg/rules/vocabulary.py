@@ -32,7 +32,7 @@ COMPUTED: dict[str, tuple[int, int]] = {
     **dict.fromkeys(
         ("set-insert", "set-remove", "set-union", "set-intersect", "set-diff", "set-get"), (2, 2)
     ),
-    **dict.fromkeys(("vec-push", "vec-get", "vec-append"), (2, 2)),
+    **dict.fromkeys(("vec-push", "vec-get"), (2, 2)),
     **dict.fromkeys(("multiset-insert", "multiset-remove", "multiset-count", "multiset-sum"), (2, 2)),
     **dict.fromkeys(("multiset-subtract",), (2, 2)),
 }
