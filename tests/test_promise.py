@@ -98,6 +98,8 @@ FINE = {
     "a tangent": tg.jvp(F.tanh(X @ W), X, X * X),
     "no variable": F.sum(x).grad(x),
     "many edges": tg.Variable("T", {f"e{i}": "d" for i in range(16)}) * 2,
+    "sixty edges": tg.Variable("T", {f"e{i}": "d" for i in range(60)}) ** 2,
+    "more edges than axes": tg.Variable("T", {f"e{i}": "d" for i in range(70)}) * 2,
     "a large integer size": F.sum(tg.Variable("B", k=10**9)),
 }
 

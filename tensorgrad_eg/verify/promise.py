@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.errors import CheckError
-from tensorgrad_eg.expr import Tensor, variables
+from tensorgrad_eg.expr import Tensor, postorder, variables
 from tensorgrad_eg.plan.plan import Plan
 from tensorgrad_eg.verify.facts import conform
 from tensorgrad_eg.verify.plans import draws, flat
@@ -31,6 +31,8 @@ Array = NDArray[Any]
 _POINTS, _TRIED = 2, 4
 #: Sizes to be given to symbols in turn, where different ones for all of them make tensors too large.
 _PALETTES = ((2, 3, 4, 5), (2, 3), (2, 1), (1,))
+#: An array has no more axes than this.
+_AXES = 64
 #: More multiplications than this at one point are too many.
 _WORK = 3e6
 
@@ -58,7 +60,9 @@ class Promise:
         if self.broken is not None:
             return f"wrong at {_shown(self.broken.sizes)}"
         if not self.points:
-            return "not compared: too large, with the sizes that are numbers, or nowhere finite"
+            return (
+                "not compared: too large, with the sizes that are numbers, too many edges, or nowhere finite"
+            )
         return f"agrees with its expressions at {self.points} random point{'s' if self.points > 1 else ''}"
 
 
@@ -94,6 +98,8 @@ def _point(
     expressions: Sequence[Tensor], sizes: Mapping[str, int], facts: Sequence[Fact], number: int
 ) -> tuple[Point, dict[str, int], dict[str, Array]] | None:
     """The point of this number, at the largest of the small sizes that are cheap enough; or none is."""
+    if max((len(e.edges) for e in postorder(expressions)), default=0) > _AXES:
+        return None  # there is no array to compare
     for small in small_sizes(sizes, number):
         given = variables(expressions).values()
         if sum(_elements(v, small) for v in given) > _WORK:
