@@ -37,6 +37,7 @@ ALGEBRA: dict[str, Tensor | list[Tensor]] = {
         (1 / SIZE) * (SIZE * x),
         F.sum(F.mean(x) * (xj * 0 + 1)),
     ],
+    "sizes given as numbers": F.sum(Variable("w", k=3) + s),
     "long sums": build.add(*(F.sin(n * x) for n in range(1, 18))) * y,
     "lone edges": [
         F.dot(A, x, ("i", "j")),
@@ -79,9 +80,11 @@ FUNCTIONS: dict[str, Tensor | list[Tensor]] = {
         )
     ],
     "what stays whole": [F.sum(F.log_softmax(x, "i") * y), F.sum((1 - F.tanh(x) ** 2) * y)],
+    "idle edges": [F.logsumexp(A - A + x, "j"), F.softmax(A - A + x, "j")],
+    "an empty edge": F.sum(F.softmax(Variable("e", k=0), "k")),
     "slope of log": F.sum(F.log(F.softplus(x))).grad(x),
 }
-ij, jk, kl = (tg.delta(*pair, size="n") for pair in ("ij", "jk", "kl"))
+ij, jk, kl, ik, il = (tg.delta(*pair, size="n") for pair in ("ij", "jk", "kl", "ik", "il"))
 whole = F.sum(F.softmax(x, "i"))
 FIBRES = (F.logsumexp(A * x, "j"), F.softmax(A * x, "j"), F.tanh(A * x).sum("j"))
 EDGES: dict[str, Tensor | list[Tensor]] = {
@@ -104,6 +107,7 @@ EDGES: dict[str, Tensor | list[Tensor]] = {
         ij * kl,
         kl * ij,
     ],
+    "deltas before a delta": [kl * (ij * x), ik * (il * x), il * (ik * x)],
     "deltas in sums": [
         (ij * z).sum("b"),
         ij * A,

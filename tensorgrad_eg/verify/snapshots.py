@@ -153,7 +153,7 @@ def _unbounded(values: ClassValues, at: int, node: ENode, found: Labelled) -> Mi
 
 def _magnitude(values: ClassValues, node: ENode) -> float:
     arrays = [values[c].array for c in node.children]
-    tops = [float(np.nan_to_num(np.abs(a), posinf=0.0).max()) for a in arrays]
+    tops = [float(np.nan_to_num(np.abs(a), posinf=0.0).max(initial=0.0)) for a in arrays]
     return float(np.prod(tops)) if node.op == "contract" else max(tops, default=1.0)
 
 
