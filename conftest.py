@@ -1,8 +1,6 @@
-"""Examples in docstrings and pages run in a folder of their own: what they write is not left in the checkout."""
+"""Examples in docstrings and pages run in a folder of their own: nothing is left in the checkout."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
