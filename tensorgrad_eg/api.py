@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.modes import with_modes
 from tensorgrad_eg.egraph.processes import import_engine
 from tensorgrad_eg.egraph.saturate import Budget, Report
-from tensorgrad_eg.errors import OperandError
+from tensorgrad_eg.errors import LostTermError, OperandError, WrongPlanError
 from tensorgrad_eg.expr import Number, Tensor, as_tensor, variables
 from tensorgrad_eg.expr.sizes import empty
 from tensorgrad_eg.expr.sizes import numbers as checked_numbers
@@ -36,13 +37,13 @@ from tensorgrad_eg.extract.pieces import Pieces, pieces
 from tensorgrad_eg.options import check_options
 from tensorgrad_eg.plan.cost import total_flops
 from tensorgrad_eg.plan.folding import fold
-from tensorgrad_eg.plan.plan import Baseline, Plan
-from tensorgrad_eg.plan.program import Input, Program
+from tensorgrad_eg.plan.plan import Baseline, Plan, result_names
+from tensorgrad_eg.plan.program import Input, Program, ProgramError
 from tensorgrad_eg.plan.structured import StructuredPlan, settled
 from tensorgrad_eg.progress import shown
 from tensorgrad_eg.rules.files import RuleFile, rule_files
-from tensorgrad_eg.verify.promise import Promise, kept
-from tensorgrad_eg.verify.refusal import refused
+from tensorgrad_eg.verify.promise import Broken, Promise, kept
+from tensorgrad_eg.verify.refusal import Refusal
 
 #: How long a plan may be checked before it is returned: so many seconds, or this share of what planning took.
 _CHECK_SECONDS, _CHECK_SHARE = 0.05, 0.1
@@ -116,11 +117,17 @@ class Problem:
         """The plan for these sizes, from the e-graph as it is."""
         started = time.monotonic()
         numbers = dict(sizes)
-        best = self.extracted(numbers, progress, deadline)
-        plan = self._assembled(best, numbers)
+        limit = deadline or Deadline.of(self.again.keywords["seconds"])
+        try:
+            best = self.extracted(numbers, progress, deadline)
+            plan = self._assembled(best, numbers)
+        except (LookupError, ProgramError, LostTermError) as error:
+            if not self.again.keywords["rules"]:
+                raise
+            raise self._refused(Broken.contradiction(error), numbers, limit) from error
         started = timed(self.report, "extract", started)
         if self.verify:
-            self._verified(plan, best)
+            self._verified(plan, best, limit)
             timed(self.report, "verify", started)
         return plan
 
@@ -147,15 +154,23 @@ class Problem:
             seconds,
         )
 
-    def _verified(self, plan: Plan, best: Extracted) -> None:
+    def _verified(self, plan: Plan, best: Extracted, deadline: Deadline) -> None:
         """Refuses a plan that is not what the expressions are."""
         promise = self.promise(best, plan.sizes)
         self.report.verified = str(promise)
         if promise.broken is not None:
-            begun = first_program(self.searched, list(self.searched.dag.roots), plan.sizes)
-            right = self.promise(begun, plan.sizes).broken is None
-            fallback = self._assembled(begun, plan.sizes) if right else None
-            raise refused(self.expressions, self.again, plan, promise.broken, fallback)
+            raise self._refused(promise.broken, plan.sizes, deadline)
+
+    def _refused(self, broken: Broken, sizes: Mapping[str, int], deadline: Deadline) -> WrongPlanError:
+        """Which rules are involved in what is wrong, with what the search began with, if that is right."""
+        fallback = None
+        with suppress(LookupError, ProgramError, LostTermError):
+            begun = first_program(self.searched, list(self.searched.dag.roots), sizes)
+            if self.promise(begun, sizes).broken is None:
+                fallback = self._assembled(begun, dict(sizes))
+        names = result_names(self.structure, len(self.expressions))
+        refusal = Refusal(self.expressions, names, sizes, self.again, self.report, deadline, self.verify)
+        return refusal.error(broken, fallback)
 
     def passes(self, sizes: Mapping[str, int]) -> Iterator[Program]:
         """The program that was found, then without arithmetic on constants, then with symmetric halves."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -57,6 +58,37 @@ def test_an_unsound_rule_of_differentiation_leaves_no_program(tmp_path: Path) ->
     ) as caught:
         tg.optimize(F.sum(x**5).grad(x), {"n": 7}, rules=rules)
     assert caught.value.fallback is None
+
+
+CONTRADICTORY = (
+    '(rule ((= a (apply f b)) (= c (apply g d))) ((union (apply f d) a)) :ruleset search :name "pairs")'
+)
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_tensors_of_different_edges_that_are_made_one(verify: bool, tmp_path: Path) -> None:
+    """Where a rule leaves no program at all the error names it, whether plans are verified or not."""
+    rules = unsound(tmp_path, CONTRADICTORY)
+    W = tg.Variable("W", n="n", m="n")
+    e = F.tanh(F.tanh(F.tanh(x @ W).rename(m="n") @ W).rename(m="n") @ W)
+    with pytest.raises(WrongPlanError, match=r'edges were made one.* involved are: wrong\.egg:1 "pairs"'):
+        tg.optimize(F.sum(e + F.sin(x).rename(n="m")).grad(W), {"n": 5}, rules=rules, verify=verify)
+
+
+def test_who_it_was_is_looked_for_while_there_is_time(tmp_path: Path) -> None:
+    """Rules that go in circles and are wrong end in the time for the plan, a fifth more and half a second."""
+    rules = unsound(
+        tmp_path,
+        '(rewrite (apply "sin" a) (apply "cos" a) :ruleset substitute :name "there")\n'
+        '(rewrite (apply "cos" a) (apply "sin" a) :ruleset substitute :name "back")',
+    )
+    W = tg.Variable("W", n="n", m="n")
+    e = F.sum(F.sin(x @ W) * F.cos(x.rename(n="m"))).grad(x)
+    tg.optimize(e, {"n": 5})  # what is loaded once is no time of this plan
+    begun = time.process_time()
+    with pytest.raises(WrongPlanError, match=r'wrong\.egg:\d "(there|back)"'):
+        tg.optimize(e, {"n": 5}, rules=rules, seconds=2)
+    assert time.process_time() - begun < 2 * 1.2 + 0.5
 
 
 def test_verify_false_returns_what_was_found(tmp_path: Path) -> None:

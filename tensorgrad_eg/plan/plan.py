@@ -86,6 +86,17 @@ class Source(Protocol):
         """The derivation."""
 
 
+def result_names(structure: Structure, count: int) -> list[str]:
+    """What the results of a plan are called: the keys of a dict, or numbers.
+
+    >>> result_names(("f", "g"), 2), result_names("tensor", 1), result_names("list", 2)
+    (['f', 'g'], ['result'], ['result1', 'result2'])
+    """
+    if isinstance(structure, tuple):
+        return list(structure)
+    return ["result"] if structure == "tensor" else [f"result{n}" for n in range(1, count + 1)]
+
+
 class Plan:
     """A program and what goes with it. Calling it runs `code(...)` of the library that the arrays are of.
 
@@ -172,13 +183,7 @@ class Plan:
     @property
     def names(self) -> list[str]:
         """What each result is called: the keys of a dict, or numbers."""
-        if isinstance(self.structure, tuple):
-            return list(self.structure)
-        return (
-            ["result"]
-            if self.structure == "tensor"
-            else [f"result{n}" for n in range(1, len(self.outputs) + 1)]
-        )
+        return result_names(self.structure, len(self.outputs))
 
     @property
     def results(self) -> list[str]:

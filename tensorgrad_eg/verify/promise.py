@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.errors import CheckError
 from tensorgrad_eg.expr import Tensor, postorder, variables
 from tensorgrad_eg.plan.plan import Plan
+from tensorgrad_eg.plan.program import ProgramError
 from tensorgrad_eg.verify.facts import conform
 from tensorgrad_eg.verify.plans import draws, flat
 from tensorgrad_eg.verify.points import Point
@@ -46,6 +48,16 @@ class Broken:
     sizes: Mapping[str, int]
     #: What the program raised instead of a result.
     raised: str = ""
+
+    @classmethod
+    def contradiction(cls, error: Exception) -> Broken:
+        """No program at all: of an e-graph where tensors of different edges are one, there may be none.
+
+        >>> Broken.contradiction(KeyError(3)).raised
+        'a contradiction: tensors of different edges were made one'
+        """
+        more = f" ({error})" if isinstance(error, ProgramError) else ""
+        return cls(0, math.inf, {}, f"a contradiction: tensors of different edges were made one{more}")
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tensorgrad_eg.deadline import Deadline
+from tensorgrad_eg.egraph.saturate import Report
 from tensorgrad_eg.errors import TensorgradError, WrongPlanError
 from tensorgrad_eg.expr import Tensor, brief, children, postorder, variables
 from tensorgrad_eg.expr.sizes import symbols
@@ -17,68 +19,89 @@ from tensorgrad_eg.rules.files import rule_files
 from tensorgrad_eg.verify.promise import Broken
 from tensorgrad_eg.verify.suspects import SILENT, offending_rules
 
-#: How long to look for the rules, in seconds, and how many of those that took part to name.
-_SECONDS, _NAMED = 3.0, 8
+#: How long to look for the smallest part that is wrong, and then for the rules: so many seconds, or half of
+#: what is left; but half of this share of the plan's seconds even if nothing is. How many rules to name.
+_SECONDS, _SHARE, _NAMED = 3.0, 0.2, 8
 
 
-def refused(
-    expressions: Sequence[Tensor],
-    again: partial[Plan],
-    plan: Plan,
-    broken: Broken,
-    fallback: Plan | None,
-) -> WrongPlanError:
-    """The error for a wrong plan; `again` plans what it is given with the options of that plan.
+@dataclass(frozen=True)
+class Refusal:
+    """What was to be planned, with its report, and how much time there is to find out why it is wrong.
+
+    `again` plans something else with the same options. Unless `closely`, all that took part are named.
 
     Example: see `tests/test_promise.py`, where rules are unsound on purpose.
     """
-    seconds = min(_SECONDS, float(again.keywords["seconds"]) / 2)
-    e = expressions[broken.output]
-    part, wrong = _smallest(e, again, plan.sizes, Deadline(seconds)) or (e, plan)
-    names = _rules(part, wrong, again.keywords["rules"], Deadline(seconds))
-    at = "".join(f", {symbol}={size}" for symbol, size in broken.sizes.items())[2:]
-    how = f"fails with {broken.raised}" if broken.raised else f"differs by {broken.error:.3g} (relative)"
-    where = f" at {at}" if at else ""
-    return WrongPlanError.refused(plan.results[broken.output], how + where, brief(part, 120), names, fallback)
 
+    expressions: Sequence[Tensor]
+    names: Sequence[str]
+    sizes: Mapping[str, int]
+    again: partial[Plan]
+    report: Report
+    deadline: Deadline
+    closely: bool = True
 
-def _rules(
-    part: Tensor, plan: Plan, files: str | Path | Sequence[str | Path], deadline: Deadline
-) -> list[str]:
-    """The rules that are found to be unsound; else those that took part, the caller's own ones first."""
-    offences = offending_rules([part], plan.sizes, files, deadline=deadline)
-    if offences:
+    def error(self, broken: Broken, fallback: Plan | None) -> WrongPlanError:
+        """The error for a plan that is wrong, or that there cannot be.
+
+        Example: see `tests/test_promise.py`.
+        """
+        e = self.expressions[broken.output]
+        part, report = (self._smallest(e) if self.closely else None) or (e, self.report)
+        names = (self._rules(part) if self.closely else []) or fired(self.again.keywords["rules"], report)
+        at = "".join(f", {symbol}={size}" for symbol, size in broken.sizes.items())[2:]
+        how = f"fails with {broken.raised}" if broken.raised else f"differs by {broken.error:.3g} (relative)"
+        where = f" at {at}" if at else ""
+        return WrongPlanError.refused(
+            self.names[broken.output], how + where, brief(part, 120), names, fallback
+        )
+
+    def _time(self) -> Deadline:
+        return self.deadline.at_least(_SHARE).part(0.5, _SECONDS)
+
+    def _smallest(self, e: Tensor) -> tuple[Tensor, Report] | None:
+        """The smallest part of an expression whose plan is wrong by itself, and the report of that."""
+        deadline = self._time()
+        for part in _parts(e):
+            if deadline.over:
+                break
+            facts = [f for f in self.again.keywords["assume"] if f.variable.name in variables([part])]
+            options = {**self.again.keywords, "assume": facts, "verify": False, "extract": "greedy"}
+            options["seconds"] = deadline.left
+            own = {symbol: self.sizes[symbol] for symbol in symbols([part])}
+            try:
+                plan = self.again.func(part, own, **options)
+            except WrongPlanError:
+                return part, self.report
+            except TensorgradError:
+                continue
+            problem: Any = plan.source
+            if problem.promise(problem.extracted(plan.sizes), plan.sizes).broken is not None:
+                return part, problem.report
+        return None
+
+    def _rules(self, part: Tensor) -> list[str]:
+        """The rules that are found to be unsound."""
+        files = self.again.keywords["rules"]
+        offences = offending_rules([part], self.sizes, files, deadline=self._time())
         return [_named(o.rule) for o in offences]
-    report: Any = plan.report
+
+
+def fired(files: str | Path | Sequence[str | Path], report: Report) -> list[str]:
+    """The rules that took part in a plan: the caller's own ones first, then those with most matches.
+
+    >>> fired([], Report())
+    []
+    """
     every = rule_files(files)
     own = {file.name for file in every} - {file.name for file in rule_files()}
-    fired = [r for r in rules_of(every) if r.ruleset not in SILENT and report.matches[r.name]]
-    ordered = sorted(fired, key=lambda r: (r.file not in own, -report.matches[r.name]))
+    took = [r for r in rules_of(every) if r.ruleset not in SILENT and report.matches[r.name]]
+    ordered = sorted(took, key=lambda r: (r.file not in own, -report.matches[r.name]))
     return [_named(rule) for rule in ordered[:_NAMED]]
 
 
 def _named(rule: Rule) -> str:
     return f'{rule.file}:{rule.line} "{rule.name}"'
-
-
-def _smallest(
-    e: Tensor, again: partial[Plan], sizes: Mapping[str, int], deadline: Deadline
-) -> tuple[Tensor, Plan] | None:
-    """The smallest part of an expression whose plan is wrong by itself, and that plan."""
-    for part in _parts(e):
-        if deadline.over:
-            break
-        facts = [f for f in again.keywords["assume"] if f.variable.name in variables([part])]
-        options = {**again.keywords, "assume": facts, "verify": False, "extract": "greedy"}
-        own = {symbol: sizes[symbol] for symbol in symbols([part])}
-        try:
-            plan = again.func(part, own, **options)
-        except TensorgradError:
-            continue
-        problem: Any = plan.source
-        if problem.promise(problem.extracted(plan.sizes), plan.sizes).broken is not None:
-            return part, plan
-    return None
 
 
 def _parts(e: Tensor) -> Iterator[Tensor]:

@@ -7,6 +7,7 @@ differentiation are tried on one operation at a time, against the reference.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tensorgrad_eg.egraph.differentiate import differentiate
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
-from tensorgrad_eg.errors import TensorgradError
+from tensorgrad_eg.errors import TensorgradError, TimeLimitError
 from tensorgrad_eg.expr import Tensor
 from tensorgrad_eg.rules.catalogue import Rule, in_ruleset, named, rules_of
 from tensorgrad_eg.rules.files import RuleFile, rule_files
@@ -58,7 +59,7 @@ def offending_rules(
     """The unsound rules that show on these expressions, with counterexamples; `rules` are further files.
 
     Tried are the rules of the further files or, if there are none, all that matched; `among` names others.
-    Once a deadline is over no further rule is tried.
+    Once a deadline is over no further rule is tried, and what runs is ended.
 
     >>> from tensorgrad_eg.expr import Variable
     >>> x = Variable("x", ["k"])
@@ -66,8 +67,12 @@ def offending_rules(
     []
     """
     files = rule_files(rules)
+    limit = deadline or Deadline()
     report = Report()
-    first = _Run(expressions, sizes, files, report)
+    try:
+        first = _Run(expressions, sizes, files, report, limit)
+    except TensorgradError:
+        return []  # no e-graph to look at, or no time
     if not first.wrong:
         return []
     every = {rule.name: rule for rule in rules_of(files) if rule.ruleset not in SILENT}
@@ -77,16 +82,18 @@ def offending_rules(
     tried = [name for name in dict.fromkeys(among or own or fired) if name in every]
     caught, freed = [], []
     for name in tried:
-        if deadline is not None and deadline.over:
+        if limit.over:
             break
-        trial = _on_trial(expressions, sizes, files, every[name])
+        trial = _on_trial(expressions, sizes, files, every[name], limit)
         if trial is not None and trial.evidence is not None:
             caught.append(Offence(every[name], trial.evidence))
         elif trial is not None and not trial.wrong and first.evidence is not None:
             freed.append(Offence(every[name], first.evidence))
-    if caught or freed or (deadline is not None and deadline.over):
+    if caught or freed or limit.over:
         return caught or freed
-    return _wrong_derivatives(expressions, sizes, files, every)
+    with suppress(TimeLimitError):
+        return _wrong_derivatives(expressions, sizes, files, every, limit)
+    return []
 
 
 class _Run:
@@ -101,12 +108,13 @@ class _Run:
         sizes: Mapping[str, int],
         files: tuple[RuleFile, ...],
         report: Report,
+        deadline: Deadline,
         suspect: bool = False,
     ) -> None:
-        derived = derive(expressions, sizes, Engines(files, report.matches))
+        derived = derive(expressions, sizes, Engines(files, report.matches, deadline))
         found = [m for _, snapshot in snapshots(derived) for m in check_snapshot(snapshot)]
         added: list[Mismatch] = []
-        for engine, roots in _engines(derived, sizes, files, report):
+        for engine, roots in _engines(derived, sizes, files, report, deadline):
             found += check_snapshot(engine.snapshot(roots))
             if suspect and not found:
                 engine.run(_SUSPECT)
@@ -118,18 +126,22 @@ class _Run:
 
 
 def _engines(
-    derived: Derived, sizes: Mapping[str, int], files: tuple[RuleFile, ...], report: Report
+    derived: Derived,
+    sizes: Mapping[str, int],
+    files: tuple[RuleFile, ...],
+    report: Report,
+    deadline: Deadline,
 ) -> Iterator[tuple[Engine, list[str]]]:
     """The e-graph of every phase and of the search, run to its end."""
     for stage in derived.stages:
-        engine = Engine(files, NORMAL | {"differentiate", _SUSPECT}, report.matches)
+        engine = Engine(files, NORMAL | {"differentiate", _SUSPECT}, report.matches, deadline=deadline)
         engine.load(stage.before, derived.symbols)
         if stage.work is None:
             engine.normalise()
         else:
             differentiate(engine, stage.work)
         yield engine, list(stage.before.roots)
-    engine = Engine(files, None, report.matches)
+    engine = Engine(files, None, report.matches, deadline=deadline)
     engine.load(derived.dag, derived.symbols)
     engine.normalise()
     saturate(engine, sizes, Budget(), report)
@@ -137,11 +149,15 @@ def _engines(
 
 
 def _on_trial(
-    expressions: Sequence[Tensor], sizes: Mapping[str, int], files: tuple[RuleFile, ...], rule: Rule
+    expressions: Sequence[Tensor],
+    sizes: Mapping[str, int],
+    files: tuple[RuleFile, ...],
+    rule: Rule,
+    deadline: Deadline,
 ) -> _Run | None:
     """The run without the rule, and what the rule alone does to e-graphs that were sound without it."""
     try:
-        return _Run(expressions, sizes, _set_apart(files, rule), Report(), suspect=True)
+        return _Run(expressions, sizes, _set_apart(files, rule), Report(), deadline, suspect=True)
     except TensorgradError:
         return None  # a rule that is needed: without it no derivative gets done
 
@@ -174,13 +190,14 @@ def _wrong_derivatives(
     sizes: Mapping[str, int],
     files: tuple[RuleFile, ...],
     rules: Mapping[str, Rule],
+    deadline: Deadline,
 ) -> list[Offence]:
     """Rules that take part in a wrong derivative of a single operation, and in no right one."""
     suspected: dict[str, str] = {}
     trusted: set[str] = set()
     for wanted in single_operations(expressions):
         report = Report()
-        derived = derive([wanted], sizes, Engines(files, report.matches))
+        derived = derive([wanted], sizes, Engines(files, report.matches, deadline))
         fired = [name for name in rules if report.matches[name]]
         ((found, right),) = normal_forms(derived, [wanted])
         if np.allclose(found, right, rtol=1e-6):
