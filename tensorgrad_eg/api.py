@@ -31,8 +31,8 @@ from tensorgrad_eg.extract.baseline import modes
 from tensorgrad_eg.extract.extract import SEARCH, Extracted, Searched, search, timed
 from tensorgrad_eg.extract.extract import extract as extract_best
 from tensorgrad_eg.extract.extract import started as first_program
-from tensorgrad_eg.extract.halves import discounted, halved
-from tensorgrad_eg.extract.lower import lower
+from tensorgrad_eg.extract.halves import discounted, halved, orders_of
+from tensorgrad_eg.extract.lower import with_classes
 from tensorgrad_eg.extract.pieces import Pieces, pieces
 from tensorgrad_eg.options import check_options
 from tensorgrad_eg.plan.cost import total_flops
@@ -94,19 +94,27 @@ class Problem:
     def _with_halves(self, best: Extracted, sizes: Mapping[str, int], deadline: Deadline | None) -> Extracted:
         """The program found, or another that costs less once symmetric tensors are computed by halves."""
         roots = list(self.searched.dag.roots)
-        other = extract_best(self.searched, roots, sizes, self.seed, reprice=discounted, deadline=deadline)
-        costs = [total_flops(self._halved(self._lowered(found, sizes))) for found in (best, other)]
+        other = extract_best(
+            self.searched, roots, sizes, self.seed, deadline=deadline,
+            reprice=lambda priced: discounted(priced, self.searched.orders(priced.snapshot)),
+        )  # fmt: skip
+        costs = [total_flops(self._halved(found, sizes)) for found in (best, other)]
         return best if costs[0] <= costs[1] else replace(other, certificate=best.certificate)
 
     def _lowered(self, best: Extracted, sizes: Mapping[str, int]) -> Program:
+        return self._with_classes(best, sizes)[0]
+
+    def _with_classes(self, best: Extracted, sizes: Mapping[str, int]) -> tuple[Program, dict[str, int]]:
         given = [
             Input(v.name, v.edges, tuple(v.shape.values())) for v in variables(self.expressions).values()
         ]
-        return lower(best.priced, best.solution, given, self._outputs(), dict(sizes))
+        return with_classes(best.priced, best.solution, given, self._outputs(), dict(sizes))
 
-    def _halved(self, program: Program) -> Program:
+    def _halved(self, best: Extracted, sizes: Mapping[str, int]) -> Program:
+        program, classes = self._with_classes(best, sizes)
+        given = orders_of(program, classes, self.searched.orders(best.priced.snapshot))
         facts = [fact for fact in self.facts if fact.kind in ("symmetric", "diagonal")]
-        return halved(program, [(f.variable.name, (min(f.axes), max(f.axes))) for f in facts])
+        return halved(program, [(f.variable.name, (min(f.axes), max(f.axes))) for f in facts], given)
 
     def plan(
         self,
@@ -133,9 +141,7 @@ class Problem:
 
     def _assembled(self, best: Extracted, numbers: dict[str, int], plainly: bool = False) -> Plan:
         """The plan of a program that was found; `plainly` leaves the order of its axes as it is."""
-        program = self._lowered(best, numbers)
-        if self.symmetric:
-            program = self._halved(program)
+        program = self._halved(best, numbers) if self.symmetric else self._lowered(best, numbers)
         about = (self.structure, lambda: self.baseline(numbers), self.report, self, best.certificate)
         if self.pieces is None:
             program = fold(program) if plainly else program
@@ -174,10 +180,11 @@ class Problem:
 
     def passes(self, sizes: Mapping[str, int]) -> Iterator[Program]:
         """The program that was found, then without arithmetic on constants, then with symmetric halves."""
-        program = self._lowered(self.extracted(sizes), sizes)
+        best = self.extracted(sizes)
+        program = self._lowered(best, sizes)
         yield program
         yield fold(program)
-        yield fold(self._halved(program)) if self.symmetric else fold(program)
+        yield fold(self._halved(best, sizes)) if self.symmetric else fold(program)
 
     def _outputs(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
         """The roots to be planned, their labels in the wanted order, and the user's names of these."""

@@ -206,6 +206,39 @@ def test_declared_pairs_that_share_an_axis_make_a_tensor_symmetric_in_all() -> N
     assert symmetries(program, [("A", (0, 1)), ("A", (1, 2))])["s0"] == [(0, 1), (0, 2), (1, 2)]
 
 
+def test_the_rules_prove_what_the_steps_do_not_show() -> None:
+    """(W M) Wᵀ is symmetric since it is W (M Wᵀ): its steps alone do not say so, associativity does."""
+    b = Builder(i=3, k=4)
+    b.sizes |= {"j": 3, "K": 4, "L": 4}
+    W_, Y_ = b.variable("W", "ik"), b.variable("Y", "ki")
+    M_ = b.mul((Y_, ("K", "i")), (Y_, ("L", "i")), "i")
+    left = b.mul((W_, ("i", "K")), (M_, ("K", "L")), "K")
+    whole = b.mul((left, ("i", "L")), (W_, ("j", "L")), "L")
+    other = b.mul((left, ("i", "L")), (Y_, ("L", "j")), "L")
+    found = symmetries(b.program(whole, other))
+    assert (found[left], found[whole], found[other]) == ([], [(0, 1)], [])
+
+
+def test_numbers_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where evaluation takes every tensor for symmetric, those are found that the rules show to be so."""
+    b = Builder(i=3, j=3)
+    A_ = b.variable("A", "ij")
+    both, skew = b.add(A_, (A_, "ji")), b.add(A_, (A_, "ji"), factors=[1, -1])
+    lone = b.apply("tanh", A_)
+    program = b.program(both, skew, b.power(skew, 2), lone)
+    found = symmetries(program)
+    asked = []
+
+    def every(program: Program, known: object) -> dict[str, list[tuple[int, int]]]:
+        asked.append(program)
+        return {name: [(0, 1)] for name in found}
+
+    monkeypatch.setattr("tensorgrad_eg.extract.symmetries.likely", every)
+    assert symmetries(program) == found
+    assert asked == [program]
+    assert [bool(found[name]) for name in (both, skew, lone)] == [True, False, False]
+
+
 def packs(program: Program) -> bool:
     """Whether a program packs something already."""
     return any(step.kind == "pack" for step in program.steps)

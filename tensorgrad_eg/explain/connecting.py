@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.egraph.renaming import renamed
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import RuleError
 from tensorgrad_eg.explain.bench import LISTING, Bench
 from tensorgrad_eg.explain.descent import acts, judge, load
-from tensorgrad_eg.explain.solution import renamed
 from tensorgrad_eg.explain.terms import renaming
 from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.rules.catalogue import Rule

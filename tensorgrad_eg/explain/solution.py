@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
+from tensorgrad_eg.egraph.renaming import Symbols, renamed
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.extract.extract import Extracted
 from tensorgrad_eg.extract.priced import Way
 
 _MINUS = Fraction(-1)
-
-
-Symbols = dict[str, str | int]
 
 
 def program_of(found: Extracted, roots: Sequence[str]) -> tuple[Dag, Symbols]:
@@ -73,25 +71,3 @@ class _Writing:
         signed = zip(kids, way.signs, strict=True)
         terms = [kid if sign == 1 else self.dag.put("scale", _MINUS, kid) for kid, sign in signed]
         return self.dag.put(way.node.op, way.node.payload, *terms, free=priced.snapshot.free[at])
-
-
-def renamed(dag: Dag, at: int, names: Mapping[str, str], symbols: Symbols) -> int:
-    """The node under other names, exchanged all at once; those in the way step aside first.
-
-    >>> dag = Dag()
-    >>> a = dag.put("variable", ("A", ("i", "j")))
-    >>> end = renamed(dag, a, {"i": "j", "j": "i"}, {"i": "n", "j": "n"})
-    >>> [node.payload for node in dag.nodes[1:]]
-    [('i', "i'"), ('j', "j'"), ("i'", 'j'), ("j'", 'i')]
-    """
-    pairs = {old: new for old, new in sorted(names.items()) if old != new}
-    for old in sorted(set(pairs) & set(pairs.values())):
-        aside = old + "'"
-        while aside in symbols or aside in pairs or aside in pairs.values():
-            aside += "'"
-        symbols[aside] = symbols[old]
-        at = dag.put("rename", (old, aside), at)
-        pairs[aside] = pairs.pop(old)
-    for old, new in pairs.items():
-        at = dag.put("rename", (old, new), at)
-    return at

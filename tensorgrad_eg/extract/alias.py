@@ -25,7 +25,7 @@ class Alias:
     axes: tuple[str, ...]
 
 
-def aliases(snapshot: Snapshot) -> dict[int, Alias]:
+def aliases(snapshot: Snapshot, closure: Closure | None = None) -> dict[int, Alias]:
     """For every class that stands for something, its group and the names it gives to the group's axes.
 
     Example:
@@ -35,7 +35,7 @@ def aliases(snapshot: Snapshot) -> dict[int, Alias]:
         >>> aliases(s)
         {0: Alias(group=0, axes=('i',)), 1: Alias(group=0, axes=('j',))}
     """
-    closure = _closed(snapshot)
+    closure = closure or closed(snapshot)
     first: dict[int, tuple[int, dict[int, int]]] = {}
     found: dict[int, Alias] = {}
     for at in sorted(closure.place):
@@ -62,7 +62,7 @@ def class_symmetries(snapshot: Snapshot) -> dict[int, frozenset[tuple[str, str]]
         >>> class_symmetries(Snapshot(nodes, free, {}, {"i": "n", "j": "n"}))
         {2: frozenset({('i', 'j')})}
     """
-    closure = _closed(snapshot)
+    closure = closed(snapshot)
     found = {}
     for at in sorted(closure.place):
         names = sorted(snapshot.free[at])
@@ -72,8 +72,33 @@ def class_symmetries(snapshot: Snapshot) -> dict[int, frozenset[tuple[str, str]]
     return found
 
 
-def _closed(snapshot: Snapshot) -> Closure:
-    """The classes that stand for something, put together where they are one tensor."""
+def class_orders(snapshot: Snapshot, closure: Closure | None = None) -> dict[int, list[tuple[str, ...]]]:
+    """For every symmetric class the orders in which its edges, sorted, may be read.
+
+    Example:
+        >>> leaves = [[ENode("variable", ("x", (edge,)))] for edge in "ij"]
+        >>> nodes = dict(enumerate([*leaves, [ENode("contract", frozenset(), (0, 1))]]))
+        >>> free = {0: frozenset("i"), 1: frozenset("j"), 2: frozenset("ij")}
+        >>> class_orders(Snapshot(nodes, free, {}, {"i": "n", "j": "n"}))
+        {2: [('i', 'j'), ('j', 'i')]}
+    """
+    closure = closure or closed(snapshot)
+    found = {}
+    for at in sorted(closure.place):
+        names = sorted(snapshot.free[at])
+        orders = closure.orders(at)
+        if orders:
+            found[at] = [tuple([names[n] for n in order]) for order in orders]
+    return found
+
+
+def closed(snapshot: Snapshot) -> Closure:
+    """The classes that stand for something, put together where they are one tensor.
+
+    Example:
+        >>> closed(Snapshot({0: [ENode("extent", "n")]}, {0: frozenset()}, {"e": 0})).place
+        {0: (0, ())}
+    """
     work = _Statement(snapshot)
     choice = smallest(snapshot)
     for at in choice:

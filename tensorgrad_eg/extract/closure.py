@@ -122,6 +122,12 @@ class Closure:
                 found.append(moved[0])
         return sorted(found)
 
+    def orders(self, at: int) -> list[Order]:
+        """The orders in which a tensor may be read, of its own axes; none if it is not symmetric."""
+        group, order = self.place[at]
+        back = _inverse(order)
+        return sorted(tuple([order[turn[n]] for n in back]) for turn in self.symmetries.get(group, ()))
+
     def _visit(self, node: Node) -> None:
         reads = [self._read(read) for read in node.reads]
         key, orders = canonical(reads, node.kinds, self.symmetries)

@@ -14,7 +14,8 @@ from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import TimeLimitError
-from tensorgrad_eg.extract.alias import Alias, aliases
+from tensorgrad_eg.extract.alias import Alias, aliases, class_orders, closed
+from tensorgrad_eg.extract.closure import Closure
 from tensorgrad_eg.extract.exact import Certificate, solve_exactly
 from tensorgrad_eg.extract.modes import Mode, normal
 from tensorgrad_eg.extract.priced import Priced, edge_sizes, price
@@ -62,13 +63,23 @@ class Searched:
     _aliases: dict[int, dict[int, Alias]] = field(default_factory=dict)
     plain: Snapshot | None = None
     mode: Mode | None = None
+    _closures: dict[int, Closure] = field(default_factory=dict)
 
     def alias(self, snapshot: Snapshot) -> dict[int, Alias]:
         """The aliases of one of them, found once."""
         key = id(snapshot)
         if key not in self._aliases:
-            self._aliases[key] = aliases(snapshot)
+            self._aliases[key] = aliases(snapshot, self._closed(snapshot))
         return self._aliases[key]
+
+    def orders(self, snapshot: Snapshot) -> dict[int, list[tuple[str, ...]]]:
+        """For the symmetric classes of one of them the orders in which their edges, sorted, may be read."""
+        return class_orders(snapshot, self._closed(snapshot))
+
+    def _closed(self, snapshot: Snapshot) -> Closure:
+        if id(snapshot) not in self._closures:
+            self._closures[id(snapshot)] = closed(snapshot)
+        return self._closures[id(snapshot)]
 
     @property
     def starts(self) -> list[Snapshot]:

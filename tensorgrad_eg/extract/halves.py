@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from tensorgrad_eg.extract.alias import class_symmetries
+from tensorgrad_eg.extract.canonical import Order
 from tensorgrad_eg.extract.priced import Priced, Way
-from tensorgrad_eg.extract.symmetries import Axes, symmetries
+from tensorgrad_eg.extract.proofs import Axes
+from tensorgrad_eg.extract.symmetries import Orders, symmetries
 from tensorgrad_eg.plan.cost import costs, elements, total_flops
 from tensorgrad_eg.plan.program import Operand, Program, Step
 
@@ -25,12 +26,15 @@ _SWEEPS = 4
 _Pairs = tuple[Axes, ...]
 _Slot = int | Axes
 _Labels = tuple[str, str]
+#: For every symmetric class the orders in which its edges, sorted, may be read.
+ClassOrders = Mapping[int, Sequence[tuple[str, ...]]]
 
 
-def halved(program: Program, known: Iterable[tuple[str, Axes]] = ()) -> Program:
+def halved(program: Program, known: Iterable[tuple[str, Axes]] = (), given: Orders | None = None) -> Program:
     """The program with symmetric work done once, where that saves more than packing and unpacking cost.
 
-    `known` are pairs of axes in which inputs are symmetric. A program that packs already is left as it is.
+    `known` are pairs of axes in which inputs are symmetric, `given` orders in which axes of steps may be
+    read: what the program's steps alone do not show. A program that packs already is left as it is.
 
     Example:
         >>> from tensorgrad_eg.plan.program import Input, Output
@@ -45,7 +49,7 @@ def halved(program: Program, known: Iterable[tuple[str, Axes]] = ()) -> Program:
     """
     if any(step.kind in ("pack", "unpack") for step in program.steps):
         return program
-    found = symmetries(program, known)
+    found = symmetries(program, known, given)
     options = {step.name: list(_options(step, found)) for step in program.steps}
     least = total_flops(program) * _SMALL
     cost = costs(program)
@@ -64,6 +68,27 @@ def halved(program: Program, known: Iterable[tuple[str, Axes]] = ()) -> Program:
         if best is before:
             break
     return best if total_flops(best) < total_flops(program) else program
+
+
+def orders_of(program: Program, classes: Mapping[str, int], known: ClassOrders) -> Orders:
+    """For every step the orders in which its axes may be read, from those of the class that it computes.
+
+    Example: see `tensorgrad_eg.api`, which is where all the parts meet.
+    """
+    return {
+        step.name: _axes(step.edges, known[classes[step.name]])
+        for step in program.steps
+        if classes[step.name] in known
+    }
+
+
+def _axes(edges: Sequence[str], orders: Sequence[tuple[str, ...]]) -> list[Order]:
+    """Orders of names, sorted at first, as orders of the places at which these edges are."""
+    found = []
+    for order in orders:
+        read = dict(zip(sorted(edges), order, strict=True))
+        found.append(tuple([edges.index(read[edge]) for edge in edges]))
+    return found
 
 
 def _price(program: Program) -> int:
@@ -96,17 +121,28 @@ def _places(operand: Operand, labels: _Labels) -> tuple[int, ...]:
     return tuple(n for n, edge in enumerate(operand.edges) if edge in labels)
 
 
-def discounted(priced: Priced) -> Priced:
+def discounted(priced: Priced, known: ClassOrders) -> Priced:
     """The e-graph with contractions at the price they have when one half is computed, where that is lower.
 
-    An extraction with these prices prefers products of symmetric tensors.
+    An extraction with these prices prefers products of symmetric tensors: `known` has the orders in which
+    the edges of symmetric classes may be read.
     """
-    symmetric = class_symmetries(priced.snapshot)
+    symmetric = {at: _exchanged(orders) for at, orders in known.items()}
     price = priced.price.copy()
     for n, way in enumerate(priced.ways):
         if way.node.op == "contract" and way.node.payload:
             price[n] = min([price[n], *_half_prices(priced, way, price[n], symmetric)])
     return replace(priced, price=price)
+
+
+def _exchanged(orders: Iterable[tuple[str, ...]]) -> frozenset[_Labels]:
+    """The pairs of edges that one of the orders exchanges, and nothing else."""
+    found = set()
+    for order in orders:
+        moved = [edge for edge, other in zip(order, sorted(order), strict=True) if edge != other]
+        if len(moved) == 2:
+            found.add((min(moved), max(moved)))
+    return frozenset(found)
 
 
 def _half_prices(

@@ -28,6 +28,20 @@ def lower(
 
     Example: see `tensorgrad_eg.api`, which is where all the parts meet.
     """
+    return with_classes(priced, solution, inputs, outputs, symbols)[0]
+
+
+def with_classes(
+    priced: Priced,
+    solution: Solution,
+    inputs: Sequence[Input],
+    outputs: Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]],
+    symbols: dict[str, int],
+) -> tuple[Program, dict[str, int]]:
+    """The same, and for every step the class whose tensor it is, under the names of its edges there.
+
+    Example: see `tensorgrad_eg.api`, which is where all the parts meet.
+    """
     work = _Lowering(priced, solution, symbols, frozenset(given.name for given in inputs))
     results = []
     with np.errstate(all="ignore"):  # a constant may be infinite, or none: what the arrays would have given
@@ -35,7 +49,9 @@ def lower(
             at = priced.snapshot.roots[root]
             work.need(priced.alias[at].group)
             results.append(Output(work.read(at), labels, names))
-    return Program(tuple(inputs), tuple(work.steps), tuple(results), work.label_sizes(results), symbols)
+    program = Program(tuple(inputs), tuple(work.steps), tuple(results), work.label_sizes(results), symbols)
+    classes = {name: work.way(group).at for group, name in work.names.items()}
+    return program, {step.name: classes[step.name] for step in program.steps}
 
 
 @dataclass
