@@ -132,6 +132,9 @@ EDGES: dict[str, Tensor | list[Tensor]] = {
         F.dot(ij, jk, "j"),
         ij.sum("i", "j"),
     ],
+    "multiples of deltas": [
+        F.dot(*pair, k) for d in [2 * (ij * x)] for pair in [(d, A), (A, d)] for k in "ij"
+    ],
 }
 DERIVATIVES: dict[str, Tensor | list[Tensor]] = {
     "reverse": tg.gradients(

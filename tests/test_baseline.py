@@ -9,9 +9,11 @@ import pytest
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
+from tensorgrad_eg.plan.cost import costs
+from tensorgrad_eg.plan.program import Operand, Program, Step
 
 A, x, v = tg.Variable("A", i="n", j="n"), tg.Variable("x", j="n"), tg.Variable("v", k="n")
-C, z = tg.Variable("C", i="n", j="n", k=3), tg.Variable("z")
+C, z, u = tg.Variable("C", i="n", j="n", k=3), tg.Variable("z"), tg.Variable("u", ["m"])
 _TRACE = F.dot(A, tg.delta("i", "j", size="n"), "i", "j")
 
 
@@ -44,6 +46,8 @@ def test_products_of_identities_are_free(e: tg.Tensor, entries: float) -> None:
         (F.dot(C, tg.delta("i", "j", size="n"), "j").grad(C), {"n": 1}),
         ((A * x).grad(A), {"n": 4}),
         ((A * x + A.rename(i="j", j="i")).grad(A), {"n": 3}),
+        (F.exp((A + A) / F.sqrt(F.frobenius2(A + A) + 1)).grad(A), {"n": 3}),
+        ((u * F.sum(F.softmax(A, "i") * A)).grad(A), {"n": 2, "m": 2}),
     ],
 )
 @pytest.mark.parametrize("effort", [0, 1])
@@ -52,6 +56,24 @@ def test_plans_are_not_above_the_baseline(e: tg.Tensor, sizes: dict[str, int], e
     plan = tg.optimize(e, sizes, effort=effort)
     assert plan.flops <= plan.baseline
     plan.check()
+
+
+def test_what_is_free_is_not_computed() -> None:
+    """A product of identities that costs nothing is written without a product; one with a mask has a cost."""
+    one, other = Operand("eye", ("i", "j")), Operand("eye", ("k", "l"))
+    pair = Step("pair", "contract", (one, other), ("i", "j", "k", "l"))
+    mask = Step("mask", "contract", (one, Operand("pair", ("i", "k", "j", "l"))), ("i", "j", "k", "l"))
+    steps = (Step("eye", "delta", (), ("i", "j")), pair, mask)
+    program = Program((), steps, (), dict.fromkeys("ijkl", 3))
+    assert costs(program) == {"eye": 0, "pair": 0, "mask": 81}
+    for backend in ("numpy", "torch"):
+        for e in (A.grad(A), C.grad(C), tg.delta("a", "b", size="n") * A.grad(A)):
+            plan = tg.optimize(e, {"n": 3})
+            returned = plan.code(backend).split("def plan")[1]
+            code = "\n".join(line.split("#")[0] for line in returned.splitlines())
+            assert plan.flops == 0
+            assert "diag_embed(" in code
+            assert "*" not in code.split('"""')[2]
 
 
 def test_reading_a_diagonal_is_free() -> None:

@@ -186,6 +186,7 @@ def test_exact_extraction_proves_the_ring() -> None:
     exact = tg.optimize(tg.gradients(trace, matrices), sizes, extract="exact")
     assert str(exact.certificate) == "optimal in this e-graph"
     assert "optimal in this e-graph" in str(exact)
+    assert str(tg.Plan.from_json(exact.to_json())) == str(exact)
     assert exact.flops == default.flops
 
 

@@ -161,8 +161,9 @@ def test_errors_warnings_and_losses_are_told_apart(monkeypatch: pytest.MonkeyPat
     assert kinds(slow) == ["over time", "above baseline"]
 
 
-def test_a_problem_that_hangs_is_killed() -> None:
+def test_a_problem_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that gives no answer is ended and reported, and the next problem gets another process."""
+    monkeypatch.setattr(pool, "wait", lambda *_, **__: [])  # nobody waits for the answer
     with pool.Pool(1, hang=-1.0) as hasty:
         (_, outcome), *_ = hasty.outcomes([(0, (0, 0))])
     assert [failure.kind for failure in outcome.failures] == ["hang"]

@@ -197,18 +197,27 @@ def _identities(snapshot: Snapshot, alias: dict[int, Alias]) -> frozenset[int]:
             if (
                 at in alias
                 and alias[at].group not in found
-                and any(_identity(n, alias, found) for n in nodes)
+                and any(_identity(snapshot, n, alias, found) for n in nodes)
             ):
                 found.add(alias[at].group)
                 grown = True
     return frozenset(found)
 
 
-def _identity(node: ENode, alias: dict[int, Alias], identities: set[int] | frozenset[int]) -> bool:
+def _identity(
+    snapshot: Snapshot, node: ENode, alias: dict[int, Alias], identities: set[int] | frozenset[int]
+) -> bool:
+    """Whether a node is written down: a delta, or an identity that is put on the diagonal of a delta."""
     if node.op == "delta":
         return True
-    product = node.op == "contract" and not node.payload
-    return product and all(c in alias and alias[c].group in identities for c in node.children)
+    if node.op != "contract" or node.payload or len(node.children) != 2:
+        return False
+    if not all(c in alias and alias[c].group in identities for c in node.children):
+        return False
+    return any(
+        any(n.op == "delta" for n in snapshot.nodes[one]) and not snapshot.free[one] <= snapshot.free[other]
+        for one, other in (node.children, node.children[::-1])
+    )
 
 
 def _folds(node: ENode, constants: set[int]) -> bool:
@@ -270,7 +279,7 @@ def node_price(priced: Priced, at: int, node: ENode) -> float:
     """The flops of one node, in opt_einsum's unit."""
     if node.op in _FREE or node.op == "rename" or at in priced.constant:
         return 0.0
-    if node.op == "contract" and _identity(node, priced.alias, priced.identities):
+    if node.op == "contract" and _identity(priced.snapshot, node, priced.alias, priced.identities):
         return 0.0
     snapshot = priced.snapshot
     over: Any = node.payload if isinstance(node.payload, frozenset) else frozenset()

@@ -2,8 +2,8 @@
 
 A contraction costs the product of all its sizes, twice that if something is summed; additions, reductions and
 functions count per element, and so does packing a symmetric pair or unpacking it; renaming, reading (a
-diagonal, too) and constants are free. So are identities and products of nothing but identities: they are
-written down, and no number in them has to be computed.
+diagonal, too) and constants are free. So are identities, and identities that are put on the diagonal of
+another one: they are written down, and no number in them has to be computed.
 """
 
 from __future__ import annotations
@@ -81,16 +81,38 @@ def costs(program: Program) -> dict[str, int]:
     >>> costs(Program((), (one, two, both), (), dict.fromkeys("ijkl", 3)))
     {'d': 0, 'e': 0, 'de': 0}
     """
+    deltas: set[str] = set()
     identities: set[str] = set()
     found: dict[str, int] = {}
     for step in program.steps:
         product = step.kind == "contract" and not step.over
-        if step.kind == "delta" or (product and all(o.tensor in identities for o in step.operands)):
-            identities.add(step.name)
         view = product and len(step.operands) == 1  # a diagonal that is read
+        if step.kind == "delta":
+            deltas.add(step.name)
+        if step.kind == "delta" or (
+            product and _all_in(step, identities) and (view or _on_diagonal(step, deltas))
+        ):
+            identities.add(step.name)
         free = view or step.name in identities
         found[step.name] = 0 if free else step_flops(step, program.sizes)
     return found
+
+
+def _all_in(step: Step, names: Collection[str]) -> bool:
+    return all(operand.tensor in names for operand in step.operands)
+
+
+def _on_diagonal(step: Step, deltas: Collection[str]) -> bool:
+    """Whether a product of two is one of them on the diagonal of the other, as it is written in code.
+
+    What has both edges of the delta is multiplied by zeros and ones instead.
+    """
+    if len(step.operands) != 2:
+        return False
+    return any(
+        one.tensor in deltas and len(set(one.edges)) == 2 and not set(one.edges) <= set(other.edges)
+        for one, other in (step.operands, step.operands[::-1])
+    )
 
 
 def total_flops(program: Program) -> int:

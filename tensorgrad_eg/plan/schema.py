@@ -127,6 +127,7 @@ class PlanData(Data, frozen=True, kw_only=True):
     outputs: tuple[OutputData, ...]
     assumptions: tuple[Text, ...] = ()
     forms: tuple[FormData, ...] | None = None
+    certificate: Text | None = None
 
 
 class Header(msgspec.Struct, frozen=True):

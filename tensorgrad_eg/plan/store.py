@@ -97,6 +97,7 @@ def to_json(plan: Plan) -> str:
         ),
         assumptions=plan.assumptions,
         forms=tuple(map(_form_data, plan.forms)) if isinstance(plan, StructuredPlan) else None,
+        certificate=None if plan.certificate is None else str(plan.certificate),
     )
     return msgspec.json.format(msgspec.json.encode(data), indent=1).decode() + "\n"
 
@@ -211,7 +212,7 @@ def _plan(data: schema.PlanData) -> Plan:
     if isinstance(structure, tuple):
         _distinct(structure, "results")
     baseline = Baseline(data.baseline.flops, data.baseline.modes)
-    about = (fold(program), structure, baseline, data.report)
+    about = (fold(program), structure, baseline, data.report, None, data.certificate)
     if data.forms is None:
         return Plan(*about, arranged=True, assumptions=data.assumptions)
     forms = [_form(form) for form in data.forms]

@@ -49,6 +49,11 @@ class Point:
         """Whether every right value is a number that does not hang on the order of operations."""
         return self.expected.finite and not self.expected.kink and not self.expected.huge
 
+    @property
+    def silent(self) -> bool:
+        """Whether no library has anything to warn of. On the way to a result without entries it may."""
+        return self.clean and all(value.size for value in self.expected.values)
+
 
 def point(problem: Problem, sizes: Mapping[str, int], wanted: Sequence[Tensor] = ()) -> Point:
     """The first data at which every result is a number and nothing jumps, or else the best there is."""

@@ -18,7 +18,7 @@ import numpy as np
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import Plan, TensorgradError
-from tensorgrad_eg.errors import CheckError
+from tensorgrad_eg.errors import CheckError, TimeLimitError
 
 from .judge import Failure, Point, cause, point, wrong
 from .mistakes import mistake
@@ -26,6 +26,8 @@ from .problems import SECONDS, Problem
 
 #: What `seconds` may be overrun by, in processor time.
 SHARE, GRACE = 1.2, 0.5
+#: So many times the seconds are given on a machine that is busy; what counts is the processor.
+_PATIENT = 30
 
 
 @dataclass
@@ -52,7 +54,14 @@ def planned(problem: Problem) -> Plan:
     options = dict(problem.options)
     if problem.facts:
         options["assume"] = list(problem.facts)
-    return tg.optimize(problem.question, dict(problem.sizes), seconds=SECONDS, **options)
+    started = time.process_time()
+    try:
+        return tg.optimize(problem.question, dict(problem.sizes), seconds=SECONDS, **options)
+    except TimeLimitError:
+        if time.process_time() - started >= SECONDS:
+            raise
+    # The machine was busy with something else, and the clock on the wall ended what had hardly begun.
+    return tg.optimize(problem.question, dict(problem.sizes), seconds=_PATIENT * SECONDS, **options)
 
 
 class _Trial:
@@ -107,11 +116,11 @@ class _Trial:
         right = point(self.problem, self.problem.sizes)
         if right.expected.kink:
             self.outcome.count("(not compared: at a kink)")
-        with self._stage("call", silent=right.clean):
+        with self._stage("call", silent=right.silent):
             self._compare("call", plan(**right.arrays), right)
         self._affordable("optimize", plan)
         for extra in self.problem.extras:
-            with self._stage(extra, silent=right.clean or extra not in _CALLING):
+            with self._stage(extra, silent=right.silent or extra not in _CALLING):
                 _EXTRAS[extra](self, plan, right)
 
     def _affordable(self, stage: str, plan: Plan) -> None:
@@ -225,7 +234,9 @@ class _Trial:
                 self._fail("wrong", "repr", "an expression made again from its repr or a pickle is another")
 
     def _again(self, plan: Plan, right: Point) -> None:
-        if planned(self.problem).code("numpy") != plan.code("numpy"):
+        other = planned(self.problem)
+        by_clock = any("stopped: seconds" in str(one.report) for one in (plan, other))
+        if not by_clock and other.code("numpy") != plan.code("numpy"):
             self._fail("wrong", "again", "the same problem has two different plans")
 
     def _mistake(self, plan: Plan, right: Point) -> None:
