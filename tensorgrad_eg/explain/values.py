@@ -228,7 +228,7 @@ class Point:
     def step(self, terms: Iterable[int]) -> float:
         """How far terms are moved, as a part of the usual: less where they have small entries."""
         values = [value.array for value in map(self.value, terms) if value is not None]
-        smallest = min((float(np.abs(array).min()) for array in values), default=1.0)
+        smallest = min((float(np.abs(array).min()) for array in values if array.size), default=1.0)
         return min(max(smallest, _SHORTEST), 1.0) if math.isfinite(smallest) else 1.0
 
     def moved(self, at: int, move: Labelled, step: float) -> Labelled | None:
