@@ -213,6 +213,41 @@ def test_what_has_no_value_is_not_applied(name: str, ruleset: str, tmp_path: Pat
         assert plan.check().error < 1e-12
 
 
+DOUBLING = {
+    "sums, in what is made": (
+        "(relation bag (Terms))",
+        "(rule ((= e (add es ts))) ((bag ts))",
+        "(rule ((bag n)) ((bag (multiset-sum n n)))",
+    ),
+    "sums, in a condition": (
+        "(relation bag (Terms))",
+        "(rule ((= e (add es ts))) ((bag ts))",
+        "(rule ((bag n) (= m (multiset-sum n n))) ((bag m))",
+    ),
+    "numbers, in a condition": (
+        "(relation square (BigRat))",
+        "(rule ((= e (scale q a))) ((square q))",
+        "(rule ((square n) (= k (* n n)) (= m (* k k))) ((square m))",
+    ),
+    "numbers of a function": (
+        "(function square (i64) BigRat :merge new)",
+        "(rule ((= e (scale q a))) ((set (square 0) q))",
+        "(rule ((= n (square k)) (< k 100)) ((set (square (+ k 1)) (* n n)))",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DOUBLING)
+def test_what_doubles_comes_to_an_end(name: str, tmp_path: Path) -> None:
+    """Numbers and sums that a rule makes ever larger stop at a size, in its conditions as in its actions."""
+    declared, begin, grow = DOUBLING[name]
+    ends = (f' :ruleset analysis :name "{rule}")' for rule in ("begin", "twice"))
+    rules = "\n".join([declared, *(rule + end for rule, end in zip((begin, grow), ends, strict=True))])
+    plan = tg.optimize((3 * F.sin(x) + x).sum(), {"n": 3}, rules=[write(tmp_path, rules)])
+    assert 0 < plan.report.matches["twice"] < 100
+    assert plan.check().error < 1e-12
+
+
 def test_a_variable_may_have_any_name(tmp_path: Path) -> None:
     """Names that the loader uses itself do not get mixed up with those of a rule."""
     rule = (

@@ -204,14 +204,22 @@ class Engine:
 
     def _endless(self, ruleset: str) -> EndlessRuleError:
         """Who it was: one of the caller's own rules, if any has matched."""
-        mine = [rule.name for rule in rules_of(self.foreign)]
-        own = {name: self.matches[name] for name in mine if self.matches[name]}
-        return EndlessRuleError.of(ruleset, own or self.matches)
+        return EndlessRuleError.of(ruleset, self._own() or self.matches)
+
+    def _own(self) -> Counter[str]:
+        """How often the caller's own rules have matched."""
+        names = [rule.name for rule in rules_of(self.foreign)]
+        return Counter({name: self.matches[name] for name in names if self.matches[name]})
 
     def _progress(self) -> str:
-        most = ", ".join(f"{name} ×{count}" for name, count in self.matches.most_common(2))
+        most, own = (
+            ", ".join(f"{name} ×{count}" for name, count in matches.most_common(2))
+            for matches in (self.matches, self._own())
+        )
+        yours = f", and of your own rules {own}" if own else ""
         return (
-            f"{self.count()} terms are there, {self.done} matches were made, most often of {most or 'none'}"
+            f"{self.count()} terms are there, {self.done} matches were made, most often of "
+            f"{most or 'none'}{yours}"
         )
 
     def normalise(self, *also: str, descend: bool = False) -> None:

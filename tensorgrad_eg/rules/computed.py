@@ -23,6 +23,8 @@ from tensorgrad_eg.rules.vocabulary import COMPUTED, PARTIAL, Vocabulary
 
 #: Numbers that a rule of a user makes are smaller: a rule that squares them would soon fill the memory.
 _LARGE, _SMALL = Form(["bigint", str(10**18)]), Form(["bigint", str(-(10**18))])
+#: … and so are sums: one that is added to itself doubles.
+_LONG = 10_000
 
 
 def prepared(form: Form, file: str, words: Vocabulary) -> list[Form]:
@@ -44,7 +46,7 @@ def prepared(form: Form, file: str, words: Vocabulary) -> list[Form]:
             work = _Conditions(form, file, words, facts)
             made = [action.having(map(work.moved, action)) for action in actions if isinstance(action, Form)]
             guards = list(_kept(facts, actions))
-            conditions = facts.having([*facts, *work.found, *guards])
+            conditions = facts.having([*facts, *work.found, *work.bounds(facts), *guards])
             return [form.having(["rule", conditions, actions.having(made), *options])]
         case _:
             return [form]
@@ -57,7 +59,7 @@ def _rewrite(form: Form, file: str, words: Vocabulary) -> Form:
     work = _Conditions(form, file, words, [Form(["=", "_", left]), *facts])
     moved = work.moved(right)
     others = [item for key, item in _keyed(options) if key != ":when" and item != ":when"]
-    conditions = facts.having([*facts, *work.found])
+    conditions = facts.having([*facts, *work.found, *work.bounds(facts)])
     condition: list[SExpr] = [":when", conditions] if conditions else []
     return form.having([name, left, moved, *others, *condition])
 
@@ -124,7 +126,17 @@ class _Conditions:
             self.found += [Form(["=", name, term], term.line), *self._bounded(name, term)]
         return self.names[text]
 
+    def bounds(self, facts: Iterable[SExpr]) -> Iterator[Form]:
+        """What is computed in conditions, and given a name there, stays of a size as well."""
+        for fact in facts:
+            match fact:
+                case ["=", str(name), Form() as term] | ["=", Form() as term, str(name)]:
+                    if head(term) in COMPUTED:
+                        yield from self._bounded(name, term)
+
     def _bounded(self, name: str, term: Form) -> list[Form]:
+        if head(term) == "multiset-sum":
+            return [Form(["<", Form(["multiset-length", name]), str(_LONG)], term.line)]
         sort = self.terms.check(term)
         parts: list[SExpr] = [Form(["numer", name]), Form(["denom", name])] if sort == "BigRat" else []
         parts += [name] if sort == "BigInt" else []

@@ -78,8 +78,8 @@ class Terms:
             for item in form[1:]:
                 self.check(item, line=form.line)
             return
+        sort = ""
         for _ in range(2):  # what one side teaches is true of the other
-            sort = ""
             for item in form[1:]:
                 sort = self.check(item, sort, form.line)
 
