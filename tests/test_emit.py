@@ -81,7 +81,7 @@ def logistic_hessian() -> Program:
 def test_a_batch_of_outer_products_is_one_matrix_product() -> None:
     """Xᵀ diag(s(1−s)) X is emitted as a scaled copy of X and one product of matrices."""
     assert body(Plan(logistic_hessian(), "tensor", 1).code("torch")) == [
-        "sigmoid = torch.sigmoid((X @ w) * y)",
+        "sigmoid = torch.exp(torch.nn.functional.logsigmoid((X @ w) * y))",
         "return ((sigmoid * (1 - sigmoid)).unsqueeze(1) * X).T @ X",
     ]
 

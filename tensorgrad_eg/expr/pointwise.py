@@ -63,7 +63,8 @@ _ENTRIES = (
     Pointwise(
         "sigmoid",
         _sigmoid,
-        "torch.sigmoid({})",
+        # torch.sigmoid is 0 below -88.7, where exp(-x) overflows.
+        "torch.exp(torch.nn.functional.logsigmoid({}))",
         "np.exp(np.minimum({0}, 0)) / (1 + np.exp(-np.abs({0})))",
         "jax.nn.sigmoid({})",
     ),
