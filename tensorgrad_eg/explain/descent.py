@@ -191,4 +191,4 @@ class _Round:
 
 
 def _flops(found: Extracted) -> int:
-    return sum(int(found.priced.prices[way]) for way in found.solution.choice.values())
+    return found.priced.flops(found.solution.choice.values())

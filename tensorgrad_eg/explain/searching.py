@@ -33,7 +33,7 @@ def ledger(problem: Problem, plan: Plan, bench: Bench, writer: Writer) -> list[P
     Those of the search are found by single rules, as far as these lead to the plan.
     """
     extracted = problem.extracted(plan.sizes)
-    goal = sum(int(extracted.priced.prices[way]) for way in extracted.solution.choice.values())
+    goal = extracted.priced.flops(extracted.solution.choice.values())
     found = list(starts(problem, bench, writer, plan.sizes, goal))
     mode = problem.searched.mode
     begun = mode.program if mode and found[-1].phase == "search" and found[-1].rules else problem.searched.dag

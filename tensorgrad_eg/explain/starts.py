@@ -101,7 +101,7 @@ def tree_cost(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Ali
     """
     priced = price(snapshot, sizes, alias)
     solution = Extractor(priced, [priced.root(name) for name in snapshot.roots]).tree_choice()
-    return sum(int(priced.prices[way]) for way in solution.choice.values())
+    return priced.flops(solution.choice.values())
 
 
 def results(writer: Writer, program: Dag) -> tuple[int, ...]:

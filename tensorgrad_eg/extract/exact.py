@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad_eg.errors import MissingExtraError
-from tensorgrad_eg.extract.priced import Priced
+from tensorgrad_eg.extract.priced import UNIT, Priced
 from tensorgrad_eg.extract.prune import prune
 from tensorgrad_eg.extract.search import Extractor, Solution
 
 if TYPE_CHECKING:
     from ortools.sat.python.cp_model import CpModel, IntVar
-
-#: Prices are counted in thousandths, so that the smallest (of a step that costs nothing) still counts.
-_UNIT = 1000
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def solve_exactly(
     for root in extractor.roots:
         model.add(active[root] == 1)
     _forbid_cycles(model, priced, ways, used)
-    model.minimize(sum(round(priced.prices[w] * _UNIT) * used[w] for w in used))
+    model.minimize(sum(priced.units[w] * used[w] for w in used))
     for group, variable in active.items():
         model.add_hint(variable, group in start.choice)
     for way, variable in used.items():
@@ -87,17 +84,17 @@ def solve_exactly(
     solver.parameters.max_deterministic_time = seconds
     solver.parameters.max_time_in_seconds = 3 * seconds
     status = solver.solve(model, _Progress.of(cp_model, progress))
-    bound = solver.best_objective_bound / _UNIT
+    bound = solver.best_objective_bound / UNIT
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return start, _certificate(priced, start, max(bound, 0.0), False)
-    choice = {priced.group[w].item(): w for w, variable in used.items() if solver.value(variable)}
+    choice = {priced.group[w]: w for w, variable in used.items() if solver.value(variable)}
     found = extractor.trimmed(choice)
-    best = found if found.cost < start.cost - 1e-6 else start
+    best = found if found.cost < start.cost else start
     return best, _certificate(priced, best, bound, status == cp_model.OPTIMAL)
 
 
 def _certificate(priced: Priced, best: Solution, bound: float, optimal: bool) -> Certificate:
-    cost = round(sum(int(priced.prices[w]) for w in best.choice.values()))
+    cost = priced.flops(best.choice.values())
     return Certificate(cost, cost if optimal else min(cost, int(bound)), optimal)
 
 
@@ -134,6 +131,7 @@ def _components(priced: Priced, ways: dict[int, list[int]]) -> list[list[int]]:
     index: dict[int, int] = {}
     low: dict[int, int] = {}
     open_: list[int] = []
+    place: dict[int, int] = {}  # of what is open
     found: list[list[int]] = []
     for start in children:
         stack = [(start, iter(children[start]))] if start not in index else []
@@ -141,6 +139,7 @@ def _components(priced: Priced, ways: dict[int, list[int]]) -> list[list[int]]:
             at, rest = stack[-1]
             if at not in index:
                 index[at] = low[at] = len(index)
+                place[at] = len(open_)
                 open_.append(at)
             child = next(rest, None)
             if child is None:
@@ -148,13 +147,15 @@ def _components(priced: Priced, ways: dict[int, list[int]]) -> list[list[int]]:
                 if stack:
                     low[stack[-1][0]] = min(low[stack[-1][0]], low[at])
                 if low[at] == index[at]:
-                    component = open_[open_.index(at) :]
-                    del open_[open_.index(at) :]
+                    component = open_[place[at] :]
+                    del open_[place[at] :]
+                    for member in component:
+                        del place[member]
                     if len(component) > 1:
                         found.append(sorted(component))
             elif child not in index:
                 stack.append((child, iter(children[child])))
-            elif child in open_:
+            elif child in place:
                 low[at] = min(low[at], index[child])
     return found
 
@@ -168,6 +169,6 @@ class _Progress:
 
         class Callback(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
             def on_solution_callback(self) -> None:
-                report(self.objective_value / _UNIT, self.best_objective_bound / _UNIT)
+                report(self.objective_value / UNIT, self.best_objective_bound / UNIT)
 
         return Callback()

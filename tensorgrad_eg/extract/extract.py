@@ -167,7 +167,7 @@ def extract(
     starts.append(extractor.tree_choice())
     starts = sorted((extractor.polish(s) for s in starts), key=lambda s: s.cost)
     found = starts[0]
-    close = [s for s in starts if s.cost <= _CLOSE * found.cost]
+    close = _promising(starts)
     effort = min(steps, _EFFORT // (1 + len(priced.ways) * len(extractor.roots) * len(close)))
     with suppress(KeyboardInterrupt):  # what is found so far is a complete program
         for start in close:
@@ -176,9 +176,18 @@ def extract(
     certificate = None
     if exact is not None:
         found, certificate = solve_exactly(extractor, found, exact)
-    if begun.solution.cost < found.cost - 1e-6:
+    if begun.solution.cost < found.cost:
         return begun
     return Extracted(priced, found, begun.start_cost, certificate)
+
+
+def _promising(starts: Sequence[Solution]) -> list[Solution]:
+    """Those that are close to the first, which is the best; each program once."""
+    close: list[Solution] = []
+    for start in starts:
+        if start.cost <= _CLOSE * starts[0].cost and all(start.choice != other.choice for other in close):
+            close.append(start)
+    return close
 
 
 def started(searched: Searched, roots: Sequence[str], sizes: Mapping[str, int]) -> Extracted:
@@ -191,7 +200,7 @@ def started(searched: Searched, roots: Sequence[str], sizes: Mapping[str, int]) 
         priced = price(snapshot, sizes, searched.alias(snapshot))
         found.append((priced, Extractor(priced, [priced.root(r) for r in roots]).tree_choice()))
     first, solution = found[0]
-    cost = sum(int(first.prices[way]) for way in solution.choice.values())
+    cost = first.flops(solution.choice.values())
     return Extracted(*min(found, key=lambda one: one[1].cost), cost)
 
 

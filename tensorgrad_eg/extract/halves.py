@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 from tensorgrad_eg.extract.canonical import Order
-from tensorgrad_eg.extract.priced import Priced, Way
+from tensorgrad_eg.extract.priced import UNIT, Priced, Way
 from tensorgrad_eg.extract.proofs import Axes
 from tensorgrad_eg.extract.symmetries import Orders, symmetries
 from tensorgrad_eg.plan.cost import costs, elements, total_flops
@@ -128,11 +128,12 @@ def discounted(priced: Priced, known: ClassOrders) -> Priced:
     the edges of symmetric classes may be read.
     """
     symmetric = {at: _exchanged(orders) for at, orders in known.items()}
-    price = priced.price.copy()
+    units = list(priced.units)
     for n, way in enumerate(priced.ways):
         if way.node.op == "contract" and way.node.payload:
-            price[n] = min([price[n], *_half_prices(priced, way, price[n], symmetric)])
-    return replace(priced, price=price)
+            halves = _half_prices(priced, way, units[n] / UNIT, symmetric)
+            units[n] = min([units[n], *(1 + round(UNIT * price) for price in halves)])
+    return replace(priced, units=units)
 
 
 def _exchanged(orders: Iterable[tuple[str, ...]]) -> frozenset[_Labels]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from itertools import product
+from operator import itemgetter
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.egraph.term import ENode
@@ -18,9 +16,11 @@ from tensorgrad_eg.errors import LostTermError
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.plan.cost import flops
 
-#: A node that costs nothing still counts a little: of equal programs the shorter one is taken, and choices
-#: have no cycles.
-STEP = 1e-3
+#: Prices are counted in thousandths of a flop, and each node counts one: of equal programs the shorter one
+#: is taken, and choices have no cycles.
+UNIT = 1000
+#: A way of a group: its price, its number, and the groups it reads.
+Option = tuple[int, int, tuple[int, ...]]
 #: A sum offers all readings of its children for so many that are there with both signs.
 _SIGNS = 3
 _FREE = frozenset({"variable", "delta", "number", "constant", "extent"})
@@ -41,67 +41,41 @@ class Way:
 
 @dataclass
 class Priced:
-    """Ways and prices, as arrays sorted by group; `best` sweeps work on these."""
+    """The ways of every group and what each costs by itself, sorted by group.
+
+    `group` has the group of each way, `units` its price in thousandths of a flop: whole numbers, so that
+    sums are exact however large they are, and the price of a step is never lost in them.
+    """
 
     snapshot: Snapshot
     alias: dict[int, Alias]
     sizes: dict[str, int]
     ways: list[Way] = field(default_factory=list)
-    group: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    price: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    child: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, 0), np.int64))
-    start: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    owner: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    group: list[int] = field(default_factory=list)
+    units: list[int] = field(default_factory=list)
     constant: frozenset[int] = frozenset()
     identities: frozenset[int] = frozenset()
     #: Prices of nodes by what they do and the edges they read and have: many nodes have the same.
-    known: dict[tuple[object, ...], float] = field(default_factory=dict)
-
-    @property
-    def groups(self) -> int:
-        """One more than the largest group number; the last slot is the dummy child."""
-        return max(self.snapshot.nodes, default=0) + 1
-
-    def span(self, group: int) -> tuple[int, int]:
-        """The ways of a group: positions from the first to before the second."""
-        return self._spans[group]
+    known: dict[tuple[object, ...], int] = field(default_factory=dict)
 
     @cached_property
-    def _spans(self) -> dict[int, tuple[int, int]]:
-        ends = [*self.start[1:].tolist(), len(self.ways)]
-        return {g: (lo, hi) for g, lo, hi in zip(self.owner.tolist(), self.start.tolist(), ends, strict=True)}
+    def reads(self) -> list[tuple[int, ...]]:
+        """What each way reads, each group once."""
+        return [tuple(dict.fromkeys(way.children)) for way in self.ways]
 
     @cached_property
-    def prices(self) -> list[float]:
-        """The prices as plain numbers."""
-        found: list[float] = self.price.tolist()
+    def options(self) -> dict[int, list[Option]]:
+        """The ways of each group, the cheapest first: price, number, what it reads."""
+        found: dict[int, list[Option]] = {}
+        for number, (group, units, reads) in enumerate(zip(self.group, self.units, self.reads, strict=True)):
+            found.setdefault(group, []).append((units, number, reads))
+        for own in found.values():
+            own.sort(key=itemgetter(0, 1))
         return found
 
-    @cached_property
-    def options(self) -> dict[int, list[tuple[float, tuple[int, ...]]]]:
-        """The price of each way of a group, and what it reads."""
-        prices, ways = self.prices, self.ways
-        return {
-            g: [(prices[w], ways[w].children) for w in range(low, high)]
-            for g, (low, high) in self._spans.items()
-        }
-
-    @cached_property
-    def below(self) -> dict[int, list[int]]:
-        """What the ways of a group read, each once, in order."""
-        return {
-            g: list(dict.fromkeys(c for _, children in own for c in children))
-            for g, own in self.options.items()
-        }
-
-    @cached_property
-    def above(self) -> dict[int, list[int]]:
-        """The groups that may read a group."""
-        found: dict[int, list[int]] = {}
-        for g, children in self.below.items():
-            for child in children:
-                found.setdefault(child, []).append(g)
-        return found
+    def flops(self, ways: Iterable[int]) -> int:
+        """What ways cost together."""
+        return sum(self.units[way] // UNIT for way in ways)
 
     def root(self, name: str) -> int:
         """The group of a named class."""
@@ -120,14 +94,14 @@ def price(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] 
         >>> free = {0: frozenset("i"), 1: frozenset("i")}
         >>> exp = [ENode("apply", "exp", (0,))]
         >>> s = Snapshot({0: x, 1: exp}, free, {"e": 1}, {"i": "n"})
-        >>> [round(float(p)) for p in price(s, {"n": 7}).price]
+        >>> [units // UNIT for units in price(s, {"n": 7}).units]
         [0, 7]
     """
     alias = aliases(snapshot) if alias is None else alias
     priced = Priced(snapshot, alias, edge_sizes(snapshot, sizes))
     priced.constant = _constants(snapshot, alias)
     priced.identities = _identities(snapshot, alias)
-    rows: dict[tuple[int, tuple[int, ...]], tuple[float, Way]] = {}
+    rows: dict[tuple[int, tuple[int, ...]], tuple[int, Way]] = {}
     for at, nodes in snapshot.nodes.items():
         if at not in alias:
             continue
@@ -139,7 +113,8 @@ def price(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] 
                 rows[key] = (cost, way)
     ordered = sorted(rows.items(), key=lambda row: (row[0][0], row[1][0], row[0][1]))
     priced.ways = [way for _, (_, way) in ordered]
-    _fill(priced, [group for (group, _), _ in ordered], [cost for _, (cost, _) in ordered])
+    priced.group = [group for (group, _), _ in ordered]
+    priced.units = [cost for _, (cost, _) in ordered]
     return priced
 
 
@@ -154,22 +129,6 @@ def edge_sizes(snapshot: Snapshot, sizes: Mapping[str, int]) -> dict[str, int]:
         edge: symbol if isinstance(symbol, int) else sizes.get(symbol, 1)
         for edge, symbol in snapshot.symbols.items()
     }
-
-
-def _fill(priced: Priced, groups: list[int], costs: list[float]) -> None:
-    dummy = priced.groups
-    widest = max((len(way.children) for way in priced.ways), default=0)
-    priced.group = np.array(groups, np.int64)
-    priced.price = np.array(costs)
-    priced.child = np.full((len(groups), max(widest, 1)), dummy, np.int64)
-    for n, way in enumerate(priced.ways):
-        priced.child[n, : len(way.children)] = way.children
-    priced.start = (
-        np.flatnonzero(np.r_[True, priced.group[1:] != priced.group[:-1]])
-        if groups
-        else np.zeros(0, np.int64)
-    )
-    priced.owner = priced.group[priced.start]
 
 
 def _constants(snapshot: Snapshot, alias: dict[int, Alias]) -> frozenset[int]:
@@ -225,7 +184,7 @@ def _folds(node: ENode, constants: set[int]) -> bool:
     return arithmetic and all(c in constants for c in node.children)
 
 
-def _ways(priced: Priced, at: int, node: ENode) -> list[tuple[Way, float]]:
+def _ways(priced: Priced, at: int, node: ENode) -> list[tuple[Way, int]]:
     snapshot, alias = priced.snapshot, priced.alias
     if any(c not in alias for c in node.children) or not snapshot.exact(at, node):
         return []
@@ -236,7 +195,7 @@ def _ways(priced: Priced, at: int, node: ENode) -> list[tuple[Way, float]]:
     ):
         return []
     plain = Way(at, node, tuple(alias[c].group for c in node.children), (1,) * len(node.children))
-    ways = [(plain, node_price(priced, at, node) + STEP)]
+    ways = [(plain, UNIT * node_price(priced, at, node) + 1)]
     if node.op == "add" and at not in priced.constant:
         for kids in _signed(priced, node):
             signs = tuple(1 if kid == c else -1 for kid, c in zip(kids, node.children, strict=True))
@@ -275,18 +234,18 @@ def _negated(snapshot: Snapshot, at: int) -> int | None:
     return None
 
 
-def node_price(priced: Priced, at: int, node: ENode) -> float:
+def node_price(priced: Priced, at: int, node: ENode) -> int:
     """The flops of one node, in opt_einsum's unit."""
     if node.op in _FREE or node.op == "rename" or at in priced.constant:
-        return 0.0
+        return 0
     if node.op == "contract" and _identity(priced.snapshot, node, priced.alias, priced.identities):
-        return 0.0
+        return 0
     snapshot = priced.snapshot
     over: Any = node.payload if isinstance(node.payload, frozenset) else frozenset()
     reads = [snapshot.free[c] for c in node.children]
     key = (node.op, snapshot.free[at], over, *reads)
     found = priced.known.get(key)
     if found is None:
-        found = float(flops(node.op, reads, snapshot.free[at], over, priced.sizes, (1,) * len(reads)))
+        found = flops(node.op, reads, snapshot.free[at], over, priced.sizes, (1,) * len(reads))
         priced.known[key] = found
     return found
