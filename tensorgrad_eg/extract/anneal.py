@@ -22,7 +22,7 @@ Prices = NDArray[np.float64]
 #: Worse programs are accepted with probability exp(-Δ / (this · cost)), to leave local minima.
 _TEMPERATURE = 3e-3
 #: How many of the moves are detours.
-_DETOURS = 0.5
+_DETOURS = 0.9
 #: The best program is where it goes on after so many moves.
 _RETURN = 25
 
@@ -51,9 +51,9 @@ class Annealing:
         self._place = np.repeat(np.arange(len(self._start)), np.diff(np.r_[self._start, len(groups)]))
         self._price = np.array(priced.units, np.float64) / UNIT
         nothing = int(groups.max()) + 1
-        self._child = np.full((len(groups), cells(priced) // len(groups)), nothing, np.int64)
+        self._child = np.full((cells(priced) // len(groups), len(groups)), nothing, np.int64)
         for number, way in enumerate(priced.ways):
-            self._child[number, : len(way.children)] = way.children
+            self._child[: len(way.children), number] = way.children
         dist = np.full(nothing + 1, math.inf)
         dist[nothing] = 0.0
         self._far = _Lengths(dist, np.full(nothing + 1, -1))
@@ -64,7 +64,7 @@ class Annealing:
         dist, way = start.dist.copy(), start.way.copy()
         dist[list(paid)] = 0.0
         while True:
-            reach = price + dist[self._child].sum(axis=1)
+            reach = price + dist[self._child].sum(axis=0)
             best = np.minimum.reduceat(reach, self._start)
             better = best < dist[self._owner] * (1 - 1e-12) - 1e-9
             if not better.any():

@@ -41,8 +41,8 @@ SEARCH = frozenset(
         "meet",
     }
 )
-#: Rip-up steps: enough for the e-graphs of whole networks, few enough for small ones.
-_STEPS = 240
+#: Rip-up steps from each start, and how often: several short searches end in more places than a long one.
+_STEPS, _RUNS = 120, 6
 #: A start is improved if it costs at most so many times the best: it may lead to what all outputs share.
 _CLOSE = 1.1
 #: Bounds rip-up steps on large e-graphs: ways times outputs times steps.
@@ -161,16 +161,17 @@ def extract(
     alias = searched.alias(searched.final)
     if any(searched.final.roots[root] not in alias for root in roots):
         return begun  # the search has lost a root: what it started from is still there
+    if deadline is not None and deadline.over:
+        return begun
     priced = reprice(price(searched.final, sizes, alias))
     extractor = Extractor(priced, [priced.root(r) for r in roots], seed, deadline)
     starts = [extractor.seeded(_known(priced, *program)) for program in searched.programs()]
     starts.append(extractor.tree_choice())
-    starts = sorted((extractor.polish(s) for s in starts), key=lambda s: s.cost)
-    found = starts[0]
-    close = _promising(starts)
+    close = _promising([(start, extractor.polish(start)) for start in starts])
+    found = close[0][1]
     effort = min(steps, _EFFORT // (1 + len(priced.ways) * len(extractor.roots) * len(close)))
     with suppress(KeyboardInterrupt):  # what is found so far is a complete program
-        for start in close:
+        for start in [start for start, _ in close] * (_RUNS if effort else 0):
             better = extractor.polish(extractor.improve(start, effort, progress))
             found = min(found, better, key=lambda s: s.cost)
     certificate = None
@@ -181,12 +182,13 @@ def extract(
     return Extracted(priced, found, begun.start_cost, certificate)
 
 
-def _promising(starts: Sequence[Solution]) -> list[Solution]:
-    """Those that are close to the first, which is the best; each program once."""
-    close: list[Solution] = []
-    for start in starts:
-        if start.cost <= _CLOSE * starts[0].cost and all(start.choice != other.choice for other in close):
-            close.append(start)
+def _promising(starts: Sequence[tuple[Solution, Solution]]) -> list[tuple[Solution, Solution]]:
+    """Starts that are close to the best once polished, each with what became of it; the best first."""
+    close: list[tuple[Solution, Solution]] = []
+    best = min(polished.cost for _, polished in starts)
+    for start, polished in sorted(starts, key=lambda pair: pair[1].cost):
+        if polished.cost <= _CLOSE * best and all(start.choice != other.choice for other, _ in close):
+            close.append((start, polished))
     return close
 
 
