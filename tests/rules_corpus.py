@@ -17,6 +17,7 @@ xj = x.rename(i="j")
 ONE, SIZE = Number(1), F.sum(x * 0 + 1)
 
 logits = A @ xj
+corner = tg.delta("i", "j", size="n") + s  # read at i = j it has no edge
 chain = F.tanh((F.tanh(X @ A).rename(j="i") @ B).rename(j="i"))
 
 
@@ -38,6 +39,7 @@ ALGEBRA: dict[str, Tensor | list[Tensor]] = {
         F.sum(F.mean(x) * (xj * 0 + 1)),
     ],
     "sizes given as numbers": F.sum(Variable("w", k=3) + s),
+    "edges of sums": [F.sum(corner * corner), F.sum(corner), F.sum(x * (corner * corner), "i")],
     "long sums": build.add(*(F.sin(n * x) for n in range(1, 18))) * y,
     "lone edges": [
         F.dot(A, x, ("i", "j")),
