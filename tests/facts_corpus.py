@@ -42,6 +42,7 @@ CORPUS = [
     _case(ENERGY.grad(x), "2 Σ_j x[j] A[j,n]", SYMMETRIC),
     _case(hessian(ENERGY, x), "2 A[n,n_]", SYMMETRIC),
     _case(A @ xj + A.rename(i="j", j="i") @ xj, "2 Σ_j A[i,j] x[j]", SYMMETRIC),
+    _case(F.dot(S, xi * yi.rename(i="j"), "i", "j"), "Σ_i x[i] Σ_j y[j] S[i,j,k]", *FULLY),
     _case(CUBIC.grad(x), "3 Σ_k x[k] Σ_j x[j] S[n,j,k]", *FULLY),
     _case(hessian(CUBIC, x), "6 Σ_j x[j] S[n,j,n_]", *FULLY),
     _case((D @ xj).sum(), "Σ_j D[j,j] x[j]", DIAGONAL),

@@ -250,7 +250,7 @@ def test_power_zero_is_kept() -> None:
         ("|x[i]|", r"\|x\| is the size of an edge; the absolute value of a tensor is abs\(x\[…\]\)"),
         (
             "trace(A[i,j])",
-            r"in text a trace is a sum over an edge that is written twice, as in sum_i A\[i,i\]",
+            r"In text a trace is a sum over an edge that is written twice, as in sum_i A\[i,i\]",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """Tensors on a diagonal: `δ[i,j] T[…]` without multiplying by zeros.
 
+>>> from tensorgrad_eg.emit.code import Code
 >>> from tensorgrad_eg.emit.torch import Torch
 >>> d = Value(Code("d"), ("i",))
 >>> embed(Torch(), ("i", "j"), d, ("i", "j"), {"i": 3, "j": 3}).code.text
@@ -84,6 +85,7 @@ def added_on_diagonal(
 ) -> str:
     """The statement that adds to a diagonal of a named tensor with these axes.
 
+    >>> from tensorgrad_eg.emit.code import Code
     >>> from tensorgrad_eg.emit.torch import Torch
     >>> twice = Diagonal(("i", "j"), Fraction(2), Operand("d", ("i",)))
     >>> added_on_diagonal(Torch(), "t", ("i", "j"), twice, Value(Code("d"), ("i",)))
@@ -105,6 +107,7 @@ def embed(library: Library, delta: Edges, value: Value, out: Edges, sizes: Mappi
 
     What is beside the diagonal is written as 0: a product with zeros would be NaN where the tensor is.
 
+    >>> from tensorgrad_eg.emit.code import Code
     >>> from tensorgrad_eg.emit.torch import Torch
     >>> M = Value(Code("M"), ("a", "b"))
     >>> embed(Torch(), ("i", "j"), M, ("i", "a", "j", "b"), dict(i=3, j=3, a=2, b=2)).code.text

@@ -218,7 +218,7 @@ def trace(a: Tensor, i: str | None = None, j: str | None = None) -> Tensor:
         raise SizeError(
             f"a trace sums the diagonal of a square, but in {brief(a)} edge '{first}' has size "
             f"{a.shape[first]} and edge '{second}' has size {a.shape[second]}. Give both edges one size "
-            f"where the variable is made: {first}='n', {second}='n'; in text a trace is a sum over "
+            f"where the variable is made: {first}='n', {second}='n'. In text a trace is a sum over "
             f"an edge that is written twice, as in sum_i A[i,i]."
         )
     return Contract((first, second), a, Delta(first, second, a.shape[first]))
