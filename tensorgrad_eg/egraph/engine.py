@@ -74,7 +74,7 @@ class Engine:
         self.symbols: dict[str, str | int] = {}
         #: How many runs of rules have changed the terms, and not just gathered facts about them.
         self.changes = 0
-        self._chunks = 0
+        self._chunks = self._marks = 0
         self.assumed: tuple[str, ...] = ()
         self.deadline = deadline or Deadline()
         #: How many matches the rules of this engine have had, and how many they may have.
@@ -98,9 +98,20 @@ class Engine:
 
     def forget(self) -> None:
         """Forgets all that came after `(push)`, but the rules."""
-        self.command("(pop)")
+        self.command(f"(pop {1 + self._marks})")
         self.symbols, self.assumed, self.changes, self._chunks = {}, (), 0, 0
+        self._marks = 0
         self.done, self.ceiling, self.loaded, self.phase = 0, None, 0, "the normal form"
+
+    def mark(self) -> None:
+        """Keeps the terms as they are, for `undo`."""
+        self.command("(push)")
+        self._marks += 1
+
+    def undo(self) -> None:
+        """Goes back to the terms as they were at the last `mark`."""
+        self.command("(pop)")
+        self._marks -= 1
 
     def unsloped(self) -> list[str]:
         """The pointwise functions whose slope is wanted, and stated by no rule."""

@@ -18,6 +18,8 @@ _SPLITTING = 2
 _SEARCHING, _LAST = 0.7, 0.2
 #: A round is left where it is at so many times the matches at which none is begun.
 _OVER = 2
+#: After a round that took more than this part of the matches, what there is is kept before the next.
+_LONG = 16
 #: How many products deep a multiple is taken in the last step.
 _SINKS = 2
 #: How often multiples of multiples are put together after it.
@@ -91,8 +93,8 @@ def saturate(
 ) -> None:
     """Runs the search rules until nothing changes or the budget is spent.
 
-    A round that takes too long is left where it is: every term that is there then is equal to what it was
-    made from, be it in normal form or not.
+    A round that takes too long is left where it is, since every term that is there then is equal to what it
+    was made from, be it in normal form or not; where rounds have taken long before, it is undone.
     """
     deadline = engine.deadline
     engine.deadline = deadline.part(_SEARCHING, budget.seconds)
@@ -116,7 +118,7 @@ def saturate(
 def _rounds(engine: Engine, budget: Budget, report: Report, progress: Callable[[int, int], None]) -> str:
     """Runs rounds, first the narrow ones; what ended them."""
     base = report.nodes = engine.count()
-    before = engine.done
+    before = last = engine.done
     for number, slack in enumerate(budget.slacks):
         if number and report.nodes - base > budget.nodes // _ROOM:
             break
@@ -131,11 +133,31 @@ def _rounds(engine: Engine, budget: Budget, report: Report, progress: Callable[[
             if engine.done - before >= budget.matches:
                 return f"matches ({budget.matches})"
             small = max(base, report.nodes - base) < budget.nodes // _SPLITTING
-            changed = _round(engine, widely=small)
+            long, last = engine.done - last > budget.matches // _LONG, engine.done
+            done = _whole(engine, small) if long else _round(engine, small)
+            if done is None:
+                return f"matches ({budget.matches})"
+            changed = done
             report.rounds += 1
             report.nodes = engine.count()
             progress(report.rounds, report.nodes)
     return "saturated"
+
+
+def _whole(engine: Engine, widely: bool) -> bool | None:
+    """One round, or none of it: what is left of one that takes too long is not in normal form.
+
+    Then each tensor is there many times over, and all of that would have to be priced.
+    """
+    engine.mark()
+    try:
+        return _round(engine, widely)
+    except SpentError:
+        engine.undo()
+        return None
+    except TimeLimitError:
+        engine.undo()
+        raise
 
 
 def _round(engine: Engine, widely: bool) -> bool:
