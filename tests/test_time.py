@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -242,3 +243,33 @@ def test_the_page_about_processes_is_a_program_that_runs(tmp_path: Path) -> None
         [sys.executable, "plans.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
     )
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["20", "40"]
+
+
+def test_terms_that_are_undone_are_gone() -> None:
+    """An engine goes back to its last mark; lent again it is empty, whatever was marked in it."""
+    dag, more, engines = Dag(), Dag(), Engines()
+    dag.roots["e"] = dag.put("constant", "pi")
+    more.roots["f"] = more.put("scale", Fraction(3), more.put("variable", ("x", ("i",))))
+    for _ in range(2):
+        with engines.lend(frozenset({"analysis"})) as engine:
+            assert engine.count() == 0
+            engine.mark()
+            engine.load(dag)
+            engine.mark()
+            engine.undo()
+            assert engine.count() == 1
+            engine.undo()
+            assert engine.count() == 0
+            engine.mark()
+            engine.load(more, {"i": "n"})
+            assert engine.count() == 2
+
+
+def test_a_search_that_is_cut_short_leaves_no_duplicates() -> None:
+    """The last round on a Hessian is too long; what it would leave, in no normal form, is not priced."""
+    X, V, W, Y = (Variable(n, list(e)) for n, e in (("X", "bi"), ("V", "ih"), ("W", "hk"), ("Y", "bk")))
+    loss = F.cross_entropy(F.tanh(X @ V) @ W, Y, "k")
+    plan = tg.optimize(tg.hessian(loss, V), {"b": 64, "i": 32, "h": 100, "k": 10}, seconds=60)
+    assert plan.report.stopped == "matches (60000)"
+    assert plan.report.nodes < 4_000
+    assert plan.flops <= 1_326_526_976  # what the same search found when it went on for as long as it liked
