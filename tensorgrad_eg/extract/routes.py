@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
+from tensorgrad_eg.errors import LostTermError
 from tensorgrad_eg.extract.priced import Option
 
 #: What a group costs a route, if that is known; else it is routed itself, or may not be used.
@@ -94,10 +95,14 @@ class Routes:
                         heappush(queue, (above + price, child))
 
     def next(self, wanted: Collection[int]) -> int:
-        """The next of these groups, one of which can be reached."""
+        """The next of these groups that is reached.
+
+        Raises:
+            LostTermError: if none can be: rules of a user have left nothing that computes them.
+        """
         found = self.nearest(wanted)
         if found is None:
-            raise AssertionError(f"nothing computes the groups {sorted(wanted)}")
+            raise LostTermError.of()
         return found
 
     def nearest(self, wanted: Collection[int]) -> int | None:
