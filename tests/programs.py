@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tensorgrad_eg.plan.program import KINDS, Input, Operand, Output, Program, Step
+from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step, kinds
 
 Labels = str | Sequence[str]
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
@@ -261,7 +261,7 @@ def _random_operand(draw: st.DrawFn, builder: Builder) -> tuple[str, tuple[str, 
 
 
 def _random_step(draw: st.DrawFn, builder: Builder) -> None:
-    kind = draw(st.sampled_from(["contract"] * 3 + list(KINDS)))
+    kind = draw(st.sampled_from(["contract"] * 3 + list(kinds())))
     if kind in ("pack", "unpack"):
         _random_half(draw, builder)
         return

@@ -7,22 +7,15 @@ from typing import Any
 
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.expr import (
-    Add,
-    Apply,
-    Constant,
     Contract,
     Delta,
     Extent,
-    LogSumExp,
     Number,
-    Power,
-    Reduce,
-    Scale,
     Size,
-    Softmax,
     Tensor,
     Variable,
     fresh,
+    made,
     variables,
 )
 from tensorgrad_eg.expr.ones import spread
@@ -88,30 +81,11 @@ def node_expression(
             return _read(given[payload[0]], [names[axis] for axis in payload[1]])
         case "delta":
             return Delta(names[payload[0]], names[payload[1]], symbols[payload[0]])
-        case "number":
-            return Number(payload)
-        case "constant":
-            return Constant(payload)
         case "extent":
             return Number(int(payload)) if payload.isdigit() else Extent(payload)
-        case "contract":
-            return Contract(over, *kids)
-        case "reduce":
-            return Reduce(over, kids[0])
-        case "add":
-            return Add(kids)
-        case "scale":
-            return Scale(payload, kids[0])
-        case "apply":
-            return Apply(payload, kids[0])
-        case "power":
-            return Power(kids[0], payload)
-        case "softmax":
-            return Softmax(over, kids[0])
-        case "logsumexp":
-            return LogSumExp(over, kids[0])
-        case _:
+        case "rename":
             return kids[0].rename({names[payload[0]]: names[payload[1]]})
+    return made(op, frozenset(over) if over else payload, kids)
 
 
 def _read(variable: Variable, axes: list[str]) -> Tensor:

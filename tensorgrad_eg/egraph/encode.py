@@ -8,28 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from tensorgrad_eg.egraph.differentiate import Labels, Request
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.expr import (
-    Add,
-    Apply,
     Constant,
-    Contract,
     Delta,
     Derivative,
     Extent,
-    LogSumExp,
     Number,
-    Power,
-    Reduce,
     Rename,
-    Scale,
-    Softmax,
     Tangent,
     Tensor,
     Variable,
+    children,
+    operation,
 )
 
 
@@ -84,26 +77,17 @@ class Encoder:
                 new = dict(mapping)
                 inner = self.done[arg]
                 self._store(e, inner.node, {new.get(edge, edge): label for edge, label in inner.labels})
-            case Contract(over, left, right):
-                nodes, own = self._aligned([left, right])
-                self._store(e, put("contract", frozenset(own[k] for k in over), *nodes), own)
-            case Add(terms):
-                nodes, own = self._aligned(terms)
-                self._store(e, put("add", None, *nodes), own)
-            case Reduce(over, arg):
-                self._unary(e, arg, "reduce", over)
-            case LogSumExp(over, arg):
-                self._unary(e, arg, "logsumexp", over)
-            case Softmax(over, arg):
-                self._unary(e, arg, "softmax", over)
-            case Scale(factor, arg):
-                self._unary(e, arg, "scale", factor)
-            case Apply(function, arg):
-                self._unary(e, arg, "apply", function)
-            case Power(arg, exponent):
-                self._unary(e, arg, "power", exponent)
-            case _:
+            case Derivative() | Tangent():
                 raise TypeError(f"no encoding for {type(e).__name__}")
+            case _:
+                self._operation(e)
+
+    def _operation(self, e: Tensor) -> None:
+        nodes, own = self._aligned(children(e))
+        name, payload = operation(e)
+        if isinstance(payload, frozenset):
+            payload = frozenset(own[edge] for edge in payload)
+        self._store(e, self.dag.put(name, payload, *nodes), own)
 
     def request(self, e: Derivative | Tangent, name: str) -> tuple[Request, dict[str, str]]:
         """What is to be differentiated, and the labels that the result will have."""
@@ -118,7 +102,7 @@ class Encoder:
     def _new_axes(self, e: Derivative, inner: Encoded, leaves: list[int]) -> tuple[str, ...]:
         """A gradient takes the labels of the variable where it is read first; a Jacobian needs new ones."""
         if leaves and not self.dag.free[inner.node]:
-            own = _axes(self.dag, leaves[0])
+            own = self.dag.nodes[leaves[0]].axes
             if len(set(own)) == len(own) and not set(own) & {label for _, label in inner.labels}:
                 return own
         sizes = e.wrt.shape.values()
@@ -128,7 +112,7 @@ class Encoder:
         along = self.done[e.direction]
         seeds = []
         for leaf in leaves:
-            place = dict(zip(e.wrt.edges, _axes(self.dag, leaf), strict=True))
+            place = dict(zip(e.wrt.edges, self.dag.nodes[leaf].axes, strict=True))
             seeds.append(
                 (leaf, self._renamed(along.node, {label: place[edge] for edge, label in along.labels}))
             )
@@ -136,15 +120,7 @@ class Encoder:
 
     def _leaves(self, root: int, name: str) -> list[int]:
         nodes = self.dag.nodes
-        return [
-            n for n in self.dag.reachable([root]) if nodes[n].op == "variable" and _name(self.dag, n) == name
-        ]
-
-    def _unary(self, e: Tensor, arg: Tensor, op: str, payload: frozenset[str] | Fraction | str) -> None:
-        inner = self.done[arg]
-        if isinstance(payload, frozenset):
-            payload = frozenset(inner[edge] for edge in payload)
-        self._store(e, self.dag.put(op, payload, inner.node), dict(inner.labels))
+        return [n for n in self.dag.reachable([root]) if nodes[n].op == "variable" and nodes[n].name == name]
 
     def _store(self, e: Tensor, node: int, labels: Mapping[str, str]) -> None:
         self.done[e] = Encoded(node, tuple((edge, labels[edge]) for edge in e.edges))
@@ -197,8 +173,8 @@ class Encoder:
         """The node with labels exchanged all at once; those in the way step aside first."""
         pairs = {old: new for old, new in names.items() if old != new}
         if self.dag.nodes[node].op == "variable":
-            own = tuple(pairs.get(axis, axis) for axis in _axes(self.dag, node))
-            return self.dag.put("variable", (_name(self.dag, node), own))
+            own = tuple(pairs.get(axis, axis) for axis in self.dag.nodes[node].axes)
+            return self.dag.put("variable", (self.dag.nodes[node].name, own))
         for old in sorted(set(pairs) & (set(pairs.values()) | (set(names) & set(pairs.values())))):
             aside = self.labels.fresh(old)
             node = self.dag.put("rename", (old, aside), node)
@@ -206,13 +182,3 @@ class Encoder:
         for old, new in pairs.items():
             node = self.dag.put("rename", (old, new), node)
         return node
-
-
-def _axes(dag: Dag, leaf: int) -> tuple[str, ...]:
-    payload = dag.nodes[leaf].payload
-    return tuple(payload[1]) if isinstance(payload, tuple) else ()
-
-
-def _name(dag: Dag, leaf: int) -> str:
-    payload = dag.nodes[leaf].payload
-    return str(payload[0]) if isinstance(payload, tuple) else ""

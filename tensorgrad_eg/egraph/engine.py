@@ -12,9 +12,10 @@ from tensorgrad_eg.egraph.loading import builders, in_parts, rule
 from tensorgrad_eg.egraph.made import check_made, ranks
 from tensorgrad_eg.egraph.processes import refuse_if_forked
 from tensorgrad_eg.egraph.snapshot import Snapshot, tightened
-from tensorgrad_eg.egraph.term import Dag, ENode
-from tensorgrad_eg.egraph.text import OPERATIONS, Reader, quote
+from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.text import Reader, quote
 from tensorgrad_eg.errors import EndlessRuleError
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.rules.catalogue import Written, programs, rules_of
 from tensorgrad_eg.rules.files import RuleFile, rule_files
 from tensorgrad_eg.rules.vocabulary import DIRECTED
@@ -296,11 +297,12 @@ class Engine:
         values = {v for v, *_ in found} | {c for *_, kids in found for c in kids} | set(named.values())
         ids = {value: n for n, value in enumerate(sorted(values))}
         nodes: dict[int, list[ENode]] = {n: [] for n in ids.values()}
+        rank = {op: n for n, op in enumerate(OPERATIONS)}
         for value, op, payload, kids in found:
             numbers = tuple(ids[c] for c in kids)
             nodes[ids[value]].append(ENode(op, payload, tuple(sorted(numbers)) if op == "add" else numbers))
         for own in nodes.values():
-            own.sort(key=_order)
+            own.sort(key=lambda node: (rank[node.op], *_order(node)))
         for row in tables["symbol"].rows:
             name = reader.string(row.inputs[0])
             text = reader.string(row.output)
@@ -320,10 +322,7 @@ class Engine:
         return [f'{own.file}:{own.line} "{own.name}"' for own in fired]
 
 
-def _order(node: ENode) -> tuple[int, tuple[int, ...], str]:
+def _order(node: ENode) -> tuple[tuple[int, ...], str]:
     payload = node.payload
     text = ",".join(sorted(payload)) if isinstance(payload, frozenset) else str(payload)
-    return _RANK[node.op], node.children, text
-
-
-_RANK = {op: n for n, op in enumerate(OPERATIONS)}
+    return node.children, text

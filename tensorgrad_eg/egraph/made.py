@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import ENode
 from tensorgrad_eg.errors import RuleError, UnknownFunctionError, listing, suggestion
 from tensorgrad_eg.expr import Constant
+from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.expr.pointwise import POINTWISE
 
 
@@ -64,11 +64,10 @@ def _unknown(
             if len(axes) != variables[name]:
                 return f"variable {name} has {variables[name]} axes here, not {len(axes)}."
             return _edge(axes, edges)
-        case (
-            ("delta" | "rename" | "contract" | "reduce" | "softmax" | "logsumexp"),
-            (tuple(named) | frozenset(named)),
-        ):
-            return _edge((str(edge) for edge in named), edges)
+        case "delta" | "rename", tuple(named):
+            return _edge(map(str, named), edges)
+        case _, frozenset(named):
+            return _edge(named, edges)
     return None
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tensorgrad_eg.egraph.term import Dag, ENode, free_edges
+from tensorgrad_eg.egraph.term import Dag, free_edges
 from tensorgrad_eg.errors import LostTermError
+from tensorgrad_eg.expr.operations import ENode
 
 
 @dataclass

@@ -3,43 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from fractions import Fraction
 
-Payload = None | str | Fraction | frozenset[str] | tuple[str, ...] | tuple[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class ENode:
-    """One operation on classes: what it does, its payload, and the classes it reads.
-
-    ======== ======================= ==========
-    op       payload                 children
-    ======== ======================= ==========
-    variable (name, axes)
-    delta    (edge, edge)
-    number   Fraction
-    constant name
-    extent   size symbol
-    contract edges summed            left, right
-    reduce   edges summed            arg
-    add                              terms
-    scale    Fraction                arg
-    apply    function name           arg
-    power    exponent                arg
-    softmax  edges                   arg
-    logsumexp edges                  arg
-    rename   (from, to)              arg
-    ======== ======================= ==========
-
-    Example:
-        >>> ENode("scale", Fraction(2), (0,)).op
-        'scale'
-    """
-
-    op: str
-    payload: Payload = None
-    children: tuple[int, ...] = ()
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
 
 
 class Dag:
@@ -67,6 +32,7 @@ class Dag:
         `free` may tighten the bound on the edges it depends on.
 
         Example:
+            >>> from fractions import Fraction
             >>> Dag().put("number", Fraction(1))
             0
         """
@@ -96,6 +62,7 @@ class Dag:
         """The nodes that the roots read, in order (children first).
 
         Example:
+            >>> from fractions import Fraction
             >>> dag = Dag()
             >>> one = dag.put("number", Fraction(1))
             >>> dag.reachable([dag.put("scale", Fraction(2), one)])
@@ -114,6 +81,7 @@ class Dag:
         """The program of these roots alone.
 
         Example:
+            >>> from fractions import Fraction
             >>> dag = Dag()
             >>> one, two = (dag.put("number", Fraction(n)) for n in (1, 2))
             >>> dag.part({"e": two}).nodes
@@ -128,6 +96,7 @@ class Dag:
         """Takes over what these nodes of another program read, and them; the new number of each node.
 
         Example:
+            >>> from fractions import Fraction
             >>> dag, other = Dag(), Dag()
             >>> dag.include(other, [other.put("number", Fraction(1))])
             {0: 0}
@@ -158,18 +127,4 @@ def free_edges(node: ENode, children: list[frozenset[str]]) -> frozenset[str]:
         >>> sorted(free_edges(node, [frozenset("ik"), frozenset("kj")]))
         ['i', 'j']
     """
-    union = frozenset().union(*children)
-    payload = node.payload
-    match node.op:
-        case "variable" if isinstance(payload, tuple):
-            return frozenset(payload[1])
-        case "delta" if isinstance(payload, tuple):
-            return frozenset(str(edge) for edge in payload)
-        case "contract" | "reduce" | "logsumexp" if isinstance(payload, frozenset):
-            return union - payload
-        case "softmax" if isinstance(payload, frozenset):
-            return union | payload
-        case "rename" if isinstance(payload, tuple):
-            return union - {str(payload[0])} | {str(payload[1])} if payload[0] in union else union
-        case _:
-            return union
+    return OPERATIONS[node.op].free(node.payload, children)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tensorgrad_eg.egraph.term import ENode, Payload
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
 
 T = TypeVar("T")
 
@@ -66,23 +66,24 @@ def term(node: ENode, free: frozenset[str], child: Callable[[int], str]) -> str:
         >>> term(ENode("scale", Fraction(2), (7,)), frozenset(), lambda c: f"t{c}")
         '(scale (bigrat (bigint 2) (bigint 1)) t7)'
     """
-    kids = "".join(f" {child(c)}" for c in node.children)
-    payload: Any = node.payload
-    match node.op:
-        case "variable":
-            return f"(variable {quote(payload[0])} {axes(payload[1])})"
-        case "delta" | "rename":
-            return f"({node.op} {quote(payload[0])} {quote(payload[1])}{kids})"
-        case "power":
-            return f"(power{kids} {rational(payload)})"
-        case "number" | "scale":
-            return f"({node.op} {rational(payload)}{kids})"
-        case "constant" | "extent" | "apply":
-            return f"({node.op} {quote(payload)}{kids})"
-        case "add":
-            return f"(add {edges(free)} (multiset-of{kids}))"
-        case _:
-            return f"({node.op} {edges(payload)}{kids})"
+    sorts = OPERATIONS[node.op].sorts
+    if "Terms" in sorts:
+        return f"({node.op} {edges(free)} (multiset-of {' '.join(map(child, node.children))}))"
+    given = iter(node.payload) if isinstance(node.payload, tuple) else iter([node.payload])
+    kids = map(child, node.children)
+    columns = [next(kids) if sort == "Tensor" else _written(next(given)) for sort in sorts]
+    return f"({node.op} {' '.join(columns)})"
+
+
+def _written(value: Payload) -> str:
+    match value:
+        case Fraction():
+            return rational(value)
+        case frozenset():
+            return edges(value)
+        case tuple():
+            return axes(tuple(map(str, value)))
+    return quote(str(value))
 
 
 class Reader:
@@ -122,27 +123,11 @@ class Reader:
 
     def row(self, op: str, inputs: list[Value]) -> tuple[Payload, list[Value]]:
         """The payload and the child classes of one row of a constructor."""
-        match op:
-            case "variable":
-                return (self.string(inputs[0]), self.names(inputs[1])), []
-            case "delta":
-                return (self.string(inputs[0]), self.string(inputs[1])), []
-            case "rename":
-                return (self.string(inputs[0]), self.string(inputs[1])), inputs[2:]
-            case "number" | "scale":
-                return self.rational(inputs[0]), inputs[1:]
-            case "constant" | "extent" | "apply":
-                return self.string(inputs[0]), inputs[1:]
-            case "power":
-                return self.rational(inputs[1]), inputs[:1]
-            case "add":
-                return None, list(self.egraph.value_to_multiset(inputs[1]))
-            case _:
-                return self.set(inputs[0]), inputs[1:]
-
-
-#: The constructors that a finished program may contain.
-OPERATIONS = (
-    "variable", "delta", "number", "constant", "extent", "contract", "reduce", "add", "scale", "apply",
-    "power", "softmax", "logsumexp", "rename",
-)  # fmt: skip
+        sorts = OPERATIONS[op].sorts
+        if "Terms" in sorts:
+            return None, list(self.egraph.value_to_multiset(inputs[-1]))
+        read = {"String": self.string, "Axes": self.names, "Edges": self.set, "BigRat": self.rational}
+        given = tuple(read[sort](value) for sort, value in zip(sorts, inputs, strict=True) if sort in read)
+        kids = [value for sort, value in zip(sorts, inputs, strict=True) if sort == "Tensor"]
+        payload: Any = given if len(given) > 1 else given[0] if given else None
+        return payload, kids

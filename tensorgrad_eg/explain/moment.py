@@ -5,10 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from tensorgrad_eg.egraph.text import OPERATIONS, Reader
+from tensorgrad_eg.egraph.text import Reader
 from tensorgrad_eg.explain.symbols import PLAIN, SYMBOLS
 from tensorgrad_eg.explain.terms import renaming
 from tensorgrad_eg.explain.world import World
+from tensorgrad_eg.expr.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from egglog.bindings import Value

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad_eg.egraph.decode import node_expression
-from tensorgrad_eg.egraph.term import ENode
 from tensorgrad_eg.explain.symbols import PLAIN, SYMBOLS
 from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.expr import (
@@ -25,6 +24,7 @@ from tensorgrad_eg.expr import (
     Variable,
     fresh,
 )
+from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.expr.tensor import intern
 
 

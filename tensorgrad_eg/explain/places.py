@@ -12,9 +12,10 @@ Place = tuple[int, int]
 def places(world: World, values: Values, before: int, after: int) -> list[Place]:
     """Pairs of parts, before and after, each pair once; between them the terms are the same.
 
+    >>> from fractions import Fraction
     >>> world = World({"i": "n"})
     >>> x = world.put("variable", ("x", ("i",)))
-    >>> square, product = world.put("power", 2, x), world.put("contract", frozenset(), x, x)
+    >>> square, product = world.put("power", Fraction(2), x), world.put("contract", frozenset(), x, x)
     >>> one, other = (world.put("apply", "exp", part) for part in (square, product))
     >>> places(world, Values(world), one, other) == [(square, product)]
     True

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from tensorgrad_eg.egraph.term import Dag, ENode
+from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.explain.symbols import SYMBOLS, Direction, direction_name
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 
-#: Operations whose payload is a set of edges that are summed away.
-BINDERS = frozenset({"contract", "reduce", "logsumexp"})
 _BOUNDED = SYMBOLS | {"rename"}
 _ONE = Fraction(1)
 
@@ -205,11 +204,11 @@ class Terms:
     def _aside(self, at: int, names: dict[str, str]) -> dict[str, str]:
         """New names for bound edges that would capture one of the names."""
         node = self.node(at)
-        if node.op not in BINDERS or not isinstance(node.payload, frozenset):
+        if not binds(node):
             return {}
-        taken = self.free(at) | set(names.values()) | node.payload
+        taken = self.free(at) | set(names.values()) | node.over
         aside: dict[str, str] = {}
-        for edge in sorted(node.payload & set(names.values())):
+        for edge in sorted(node.over & set(names.values())):
             aside[edge] = edge + "'"
             while aside[edge] in taken:
                 aside[edge] += "'"
@@ -230,7 +229,7 @@ class Terms:
                 return self.read_as(at, names)
             case "softmax":
                 return self.put("softmax", frozenset(names.get(e, e) for e in payload), *kids)
-            case op if op in BINDERS:
+            case op if binds(node):
                 aside = self._aside(at, names)
                 return self.put(op, frozenset(aside.get(e, e) for e in payload), *kids)
             case "rename":
@@ -240,6 +239,15 @@ class Terms:
             case op if op in SYMBOLS:
                 return self.read_as(at, names)
         return self.put(node.op, payload, *kids)
+
+
+def binds(node: ENode) -> bool:
+    """Whether an operation sums over the edges of its payload.
+
+    >>> binds(ENode("logsumexp", frozenset("k"), (0,))), binds(ENode("softmax", frozenset("k"), (0,)))
+    (True, False)
+    """
+    return node.op in OPERATIONS and OPERATIONS[node.op].binds
 
 
 def renaming(payload: Any) -> dict[str, str]:

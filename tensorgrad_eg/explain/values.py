@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 
 from tensorgrad_eg.assume import Fact
-from tensorgrad_eg.egraph.term import ENode
 from tensorgrad_eg.explain.symbols import SYMBOLS, Direction, direction_name
 from tensorgrad_eg.explain.terms import renaming
 from tensorgrad_eg.explain.world import World
-from tensorgrad_eg.verify import labelled as op
+from tensorgrad_eg.expr import arrays as op
+from tensorgrad_eg.expr.arrays import Labelled, Numpy
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.verify.classes import Draw
 from tensorgrad_eg.verify.differences import stencil
-from tensorgrad_eg.verify.labelled import Labelled, Numpy
 
 #: Points with numbers of both signs, and with positive ones.
 _SIGNED, _POSITIVE = (0, 1), (2, 3)
@@ -168,40 +168,18 @@ class Point:
         kids = [kid for kid in given if kid is not None]
         if len(kids) < len(node.children) or self._elements(kids) > _LARGEST:
             return None
-        library, sizes = self.library, self.sizes
-        payload: Any = node.payload
-        match node.op:
-            case "variable":
-                shape = tuple(sizes[axis] for axis in payload[1])
-                if math.prod(shape) > _LARGEST:
-                    return None
-                return op.read(library, library.array(self.draw.array(payload[0], shape)), tuple(payload[1]))
-            case "delta":
-                return Labelled(tuple(payload), library.eye(sizes[payload[0]]))
-            case "number":
-                return Labelled((), library.number(payload))
-            case "constant":
-                return Labelled((), library.number(math.pi))
-            case "extent":
-                return Labelled((), library.number(float(self._extent(payload))))
-            case "contract":
-                return op.contract(library, payload, kids[0], kids[1], sizes)
-            case "add":
-                return op.add(library, kids)
-            case "reduce":
-                return op.reduce(library, payload, kids[0], sizes)
-            case "softmax":
-                return op.softmax(library, payload, kids[0], sizes)
-            case "logsumexp":
-                return op.logsumexp(library, payload, kids[0], sizes)
-            case "scale":
-                return Labelled(kids[0].edges, library.number(payload) * kids[0].array)
-            case "apply":
-                return Labelled(kids[0].edges, library.apply(payload, kids[0].array))
-            case "power":
-                return Labelled(kids[0].edges, library.power(kids[0].array, payload))
-        new = renaming(payload)
-        return op.read(library, kids[0].array, tuple(new.get(edge, edge) for edge in kids[0].edges))
+        if node.op == "variable":
+            shape = tuple(self.sizes[axis] for axis in node.axes)
+            if math.prod(shape) > _LARGEST:
+                return None
+            array = self.library.array(self.draw.array(node.name, shape))
+            return op.read(self.library, array, node.axes)
+        if node.op == "extent":
+            return Labelled((), self.library.number(float(self._extent(node.name))))
+        if node.op == "rename":
+            new = renaming(node.payload)
+            return op.read(self.library, kids[0].array, tuple(new.get(edge, edge) for edge in kids[0].edges))
+        return OPERATIONS[node.op].value(self.library, node, kids, self.sizes)
 
     def _elements(self, kids: list[Labelled]) -> int:
         shape = {edge: n for kid in kids for edge, n in zip(kid.edges, kid.array.shape, strict=True)}

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tensorgrad_eg.egraph.term import ENode
 from tensorgrad_eg.explain.symbols import SYMBOLS
-from tensorgrad_eg.explain.terms import BINDERS, Terms, renaming
+from tensorgrad_eg.explain.terms import Terms, binds, renaming
+from tensorgrad_eg.expr.operations import ENode
 
 
 class World(Terms):
@@ -72,7 +72,7 @@ class World(Terms):
         if node.op == "rename":
             inner = self.rename(kids[0], renaming(payload))
             return inner if self.node(inner).op == "rename" else self.plain(inner)
-        if node.op not in BINDERS:
+        if not binds(node):
             return self.put(node.op, payload, *kids)
         taken = frozenset[str]().union(*map(self.free, kids)) - payload
         names: dict[str, str] = {}

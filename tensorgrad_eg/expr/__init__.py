@@ -34,6 +34,7 @@ from tensorgrad_eg.expr.names import derivative_names as derivative_names
 from tensorgrad_eg.expr.names import fresh as fresh
 from tensorgrad_eg.expr.names import rational as rational
 from tensorgrad_eg.expr.nonlinear import Apply as Apply
+from tensorgrad_eg.expr.nonlinear import Entrywise as Entrywise
 from tensorgrad_eg.expr.nonlinear import LogSumExp as LogSumExp
 from tensorgrad_eg.expr.nonlinear import Power as Power
 from tensorgrad_eg.expr.nonlinear import Softmax as Softmax
@@ -45,5 +46,7 @@ from tensorgrad_eg.expr.shapes import brief as brief
 from tensorgrad_eg.expr.subscripts import einsum as einsum
 from tensorgrad_eg.expr.tensor import Tensor as Tensor
 from tensorgrad_eg.expr.walk import children as children
+from tensorgrad_eg.expr.walk import made as made
+from tensorgrad_eg.expr.walk import operation as operation
 from tensorgrad_eg.expr.walk import postorder as postorder
 from tensorgrad_eg.expr.walk import variables as variables

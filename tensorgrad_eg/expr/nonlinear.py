@@ -11,10 +11,12 @@ and differentiated, without overflow.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 
 from tensorgrad_eg.errors import NumberError, UnknownFunctionError
 from tensorgrad_eg.expr.names import Edges, Numeric, flatten, rational
+from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.expr.pointwise import POINTWISE
 from tensorgrad_eg.expr.shapes import brief, merge, require
 from tensorgrad_eg.expr.tensor import Tensor, intern
@@ -97,6 +99,29 @@ class LogSumExp(Tensor):
         names = _fibre("logsumexp", over, arg)
         kept = {edge: size for edge, size in shape.items() if edge not in names}
         return intern(cls, kept, {"over": names, "arg": arg})
+
+
+class Entrywise(Tensor):
+    """An operation of the table on several tensors, entry by entry; edges are matched by name.
+
+    An operation that the table gets at run time is written so: Entrywise("maximum", (x, y)).
+    """
+
+    __slots__ = ("args", "operation")
+    __match_args__ = ("operation", "args")
+    operation: str
+    args: tuple[Tensor, ...]
+
+    def __new__(cls, operation: str, args: Iterable[Tensor]) -> Entrywise:
+        """Make the application of a known operation to as many tensors as it takes."""
+        known = [name for name, entry in OPERATIONS.items() if entry.code]
+        if operation not in known:
+            raise UnknownFunctionError.of(operation, known, "operation")
+        args = tuple(args)
+        wanted = OPERATIONS[operation].arity
+        if len(args) != wanted:
+            raise NumberError(f"{operation} takes {wanted} tensors, not {len(args)}.")
+        return intern(cls, merge(args), {"operation": operation, "args": args})
 
 
 def _fibre(function: str, over: Edges, arg: Tensor) -> frozenset[str]:

@@ -8,14 +8,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from tensorgrad_eg.errors import VariableClashError
 from tensorgrad_eg.expr.calculus import Derivative, Tangent
-from tensorgrad_eg.expr.leaves import Variable
+from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, Variable
 from tensorgrad_eg.expr.linear import Add, Contract, Reduce, Rename, Scale
-from tensorgrad_eg.expr.nonlinear import Apply, LogSumExp, Power, Softmax
+from tensorgrad_eg.expr.nonlinear import Apply, Entrywise, LogSumExp, Power, Softmax
+from tensorgrad_eg.expr.operations import Payload
 from tensorgrad_eg.expr.tensor import Tensor
+
+
+class Fields(NamedTuple):
+    """Where a class of expressions keeps the payload of its operation, and the tensors that this reads."""
+
+    operation: str
+    payload: str = ""
+    parts: tuple[str, ...] = ()
+
+
+#: The operation of each class; derivatives are no operations, but have parts.
+FIELDS: dict[type[Tensor], Fields] = {
+    Variable: Fields("variable", "name"),
+    Number: Fields("number", "value"),
+    Constant: Fields("constant", "name"),
+    Extent: Fields("extent", "size"),
+    Delta: Fields("delta"),
+    Contract: Fields("contract", "over", ("left", "right")),
+    Reduce: Fields("reduce", "over", ("arg",)),
+    Add: Fields("add", "", ("terms",)),
+    Scale: Fields("scale", "factor", ("arg",)),
+    Rename: Fields("rename", "", ("arg",)),
+    Apply: Fields("apply", "function", ("arg",)),
+    Power: Fields("power", "exponent", ("arg",)),
+    Softmax: Fields("softmax", "over", ("arg",)),
+    LogSumExp: Fields("logsumexp", "over", ("arg",)),
+    Entrywise: Fields("", "", ("args",)),
+    Derivative: Fields("", "", ("arg", "wrt")),
+    Tangent: Fields("", "", ("arg", "wrt", "direction")),
+}
+_CLASSES = {fields.operation: node for node, fields in FIELDS.items()}
+
+
+def operation(node: Tensor) -> tuple[str, Payload]:
+    """Return the operation of a node and its payload; of a derivative there is none.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> operation(Variable("x", ["k"]).sum())
+    ('reduce', frozenset({'k'}))
+    """
+    match node:
+        case Variable():
+            return "variable", (node.name, node.edges)
+        case Delta(i, j):
+            return "delta", (i, j)
+        case Extent(size):
+            return "extent", str(size)
+        case Entrywise(name):
+            return name, None
+    fields = FIELDS[type(node)]
+    return fields.operation, getattr(node, fields.payload) if fields.payload else None
+
+
+def made(name: str, payload: Payload, parts: Sequence[Tensor]) -> Tensor:
+    """Return the expression of an operation on tensors; leaves and renames are made by their classes.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> print(made("softmax", frozenset("k"), [Variable("x", ["k"])]))
+    softmax(x[k], k)
+    """
+    if name not in _CLASSES:
+        return Entrywise(name, parts)
+    kind = _CLASSES[name]
+    fields = FIELDS[kind]
+    given: dict[str, object] = {fields.payload: payload}
+    given |= {"terms": tuple(parts)} if kind is Add else dict(zip(fields.parts, parts, strict=True))
+    names: tuple[str, ...] = getattr(kind, "__match_args__", ())
+    build: Callable[..., Tensor] = kind
+    return build(*(given[field] for field in names))
 
 
 def children(node: Tensor) -> tuple[Tensor, ...]:
@@ -27,25 +98,9 @@ def children(node: Tensor) -> tuple[Tensor, ...]:
     ['x[k]', '1']
     """
     match node:
-        case Contract(_, left, right):
-            return left, right
-        case Add(terms):
+        case Add(terms) | Entrywise(_, terms):
             return terms
-        case (
-            Reduce(arg=arg)
-            | Scale(arg=arg)
-            | Rename(arg=arg)
-            | Apply(arg=arg)
-            | Power(arg=arg)
-            | Softmax(arg=arg)
-            | LogSumExp(arg=arg)
-        ):
-            return (arg,)
-        case Derivative(arg, wrt):
-            return arg, wrt
-        case Tangent(arg, wrt, direction):
-            return arg, wrt, direction
-    return ()
+    return tuple([getattr(node, field) for field in FIELDS[type(node)].parts])
 
 
 def postorder(roots: Iterable[Tensor]) -> list[Tensor]:

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from tensorgrad_eg.egraph.snapshot import Snapshot, smallest
-from tensorgrad_eg.egraph.term import ENode
+from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.canonical import Read
 from tensorgrad_eg.extract.closure import LEAF, Closure, Node, kind
 

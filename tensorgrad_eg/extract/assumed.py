@@ -11,9 +11,10 @@ from tensorgrad_eg.egraph.encode import Encoded
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.facts import statements
 from tensorgrad_eg.egraph.snapshot import Snapshot, dag_of, smallest
-from tensorgrad_eg.egraph.term import Dag, ENode
+from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.expr import Tensor
+from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import aliases
 
 #: In larger programs a renamed tensor stays one tensor: what is inside is not met by what is outside.

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad_eg.egraph.term import ENode, extent
+from tensorgrad_eg.egraph.term import extent
 from tensorgrad_eg.expr import POINTWISE, fresh
+from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.priced import Priced, Way
 from tensorgrad_eg.extract.search import Solution
 from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
@@ -131,8 +132,8 @@ class _Lowering:
             operands,
             axes,
             over=over,
-            function=payload if node.op == "apply" else "",
-            number=payload if node.op in ("scale", "power") else None,
+            function=payload if isinstance(payload, str) else "",
+            number=payload if isinstance(payload, Fraction) else None,
         )
 
     def _children(self, way: Way) -> list[int]:

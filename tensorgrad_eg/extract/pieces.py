@@ -17,8 +17,9 @@ import numpy as np
 
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import Dag, ENode, extent
+from tensorgrad_eg.egraph.term import Dag, extent
 from tensorgrad_eg.expr import POINTWISE, Tensor
+from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.peel import Pair, Peeler, Product
 from tensorgrad_eg.plan.forms import Factor, Form, Term

@@ -11,8 +11,8 @@ from operator import itemgetter
 from typing import Any
 
 from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import ENode
 from tensorgrad_eg.errors import LostTermError
+from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.plan.cost import flops
 
@@ -89,7 +89,7 @@ def price(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] 
     """Prices an e-graph for these sizes of its size symbols.
 
     Example:
-        >>> from tensorgrad_eg.egraph.term import ENode
+        >>> from tensorgrad_eg.expr.operations import ENode
         >>> x = [ENode("variable", ("x", ("i",)))]
         >>> free = {0: frozenset("i"), 1: frozenset("i")}
         >>> exp = [ENode("apply", "exp", (0,))]

@@ -18,7 +18,7 @@ def prune(priced: Priced, roots: Sequence[int], upper: int) -> dict[int, list[in
 
     Example:
         >>> from tensorgrad_eg.egraph.snapshot import Snapshot
-        >>> from tensorgrad_eg.egraph.term import ENode
+        >>> from tensorgrad_eg.expr.operations import ENode
         >>> from tensorgrad_eg.extract.priced import price
         >>> s = Snapshot({0: [ENode("variable", ("x", ("i",)))]}, {0: frozenset("i")}, {"e": 0}, {"i": "n"})
         >>> prune(price(s, {"n": 7}), [0], 1)

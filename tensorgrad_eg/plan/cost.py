@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import prod
 
-from tensorgrad_eg.plan.program import Program, Step
+from tensorgrad_eg.expr.operations import OPERATIONS, Work
+from tensorgrad_eg.plan.program import PACKING, Program, Step
 
 
 def elements(edges: Iterable[str], sizes: Mapping[str, int]) -> int:
@@ -41,23 +42,14 @@ def flops(
     (3, 6)
     """
     out = elements(out_edges, sizes)
-    if kind in ("constant", "delta"):
-        return 0
-    if kind == "add":
-        scaled = [edges for edges, factor in zip(operand_edges, factors, strict=False) if abs(factor) != 1]
-        return (len(operand_edges) - 1) * out + sum(elements(edges, sizes) for edges in scaled)
-    if kind in ("scale", "apply", "power", "pack", "unpack"):
+    if kind in PACKING:
         return out
-    if kind == "softmax":
-        return 3 * out
+    if kind not in OPERATIONS:
+        raise ValueError(f"no cost is known for a step of kind {kind!r}")
     read = elements((edge for edges in operand_edges for edge in edges), sizes)
-    if kind == "contract":
-        return read * (2 if over and len(operand_edges) > 1 else 1)
-    if kind == "reduce":
-        return read
-    if kind == "logsumexp":
-        return 2 * read + out
-    raise ValueError(f"no cost is known for a step of kind {kind!r}")
+    scaled = [edges for edges, factor in zip(operand_edges, factors, strict=False) if abs(factor) != 1]
+    factored = sum(elements(edges, sizes) for edges in scaled)
+    return OPERATIONS[kind].price(Work(read, out, len(operand_edges), bool(over), factored))
 
 
 def step_flops(step: Step, sizes: Mapping[str, int]) -> int:

@@ -16,7 +16,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from tensorgrad_eg.expr.pointwise import POINTWISE
+from tensorgrad_eg.expr.arrays import Labelled, Numpy
+from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.plan.program import Operand, Program, Step
 
 
@@ -68,17 +69,12 @@ def _term(operand: Operand, scales: Mapping[str, Step], results: Collection[str]
 
 
 def _evaluate(step: Step, values: Sequence[float]) -> float:
-    with np.errstate(all="ignore"):
-        if step.kind == "apply" and step.function in POINTWISE:
-            return float(POINTWISE[step.function].evaluate(np.asarray(values[0])))
-        if step.kind == "power":
-            return float(np.float64(values[0]) ** float(step.number or 0))
-        if step.kind == "scale":
-            return values[0] * float(step.number or 0)
-        if step.kind == "add":
-            factors = [float(operand.factor) for operand in step.operands]
-            return math.fsum(factor * value for factor, value in zip(factors, values, strict=True))
+    if step.kind == "contract":
         return math.prod(values)
+    with np.errstate(all="ignore"):
+        read = zip(step.operands, values, strict=True)
+        args = [Labelled((), np.asarray(value * float(operand.factor))) for operand, value in read]
+        return float(OPERATIONS[step.kind].value(Numpy(np.float64), step.node, args, {}).array)
 
 
 def _needed(program: Program) -> Program:

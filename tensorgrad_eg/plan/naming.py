@@ -15,6 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 from keyword import iskeyword
 
+from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.plan.program import Operand, Program, Step
 
 LONGEST = 8
@@ -54,8 +55,8 @@ def _stem(step: Step, joined: dict[str, str]) -> str:
     if step.kind == "add" and sorted(signs) == [False, True]:
         joined[step.name] = "r"
         return "r"
-    stems = {"constant": "c", "delta": "eye", "reduce": "s", "softmax": "p", "logsumexp": "lse"}
-    return {**stems, "pack": "half", "unpack": "whole"}.get(step.kind, "t")
+    packing = {"pack": "half", "unpack": "whole"}
+    return packing[step.kind] if step.kind in packing else OPERATIONS[step.kind].stem
 
 
 def _distinct(stems: list[str], taken: set[str]) -> list[str]:

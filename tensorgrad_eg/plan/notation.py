@@ -97,10 +97,9 @@ def formula(
             return Formula(f"{_base(texts[0])}^{_exponent(step.number or Fraction(0))}")
         case "apply":
             return Formula(f"{step.function}({texts[0].text})")
-        case "pack" | "unpack":
-            return Formula(f"{step.kind}({texts[0].text})")
         case _:
-            return Formula(f"{step.kind}_{sums}({texts[0].text})")
+            below = f"_{sums}" if sums else ""
+            return Formula(f"{step.kind}{below}({', '.join(text.text for text in texts)})")
 
 
 def subscript(labels: Sequence[str]) -> str:

@@ -22,24 +22,24 @@ from functools import cached_property
 from typing import Literal
 
 from tensorgrad_eg.errors import TensorgradError
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 
 # What was asked for: one tensor, a list, or a dict with these keys.
 Structure = Literal["tensor", "list"] | tuple[str, ...]
 
-KINDS = (
-    "constant",
-    "delta",
-    "contract",
-    "reduce",
-    "add",
-    "scale",
-    "apply",
-    "power",
-    "softmax",
-    "logsumexp",
-    "pack",
-    "unpack",
-)
+#: What steps do beside the operations of the table: symmetric pairs of axes are stored as halves.
+PACKING = ("pack", "unpack")
+#: Operations that are no steps: inputs, numbers (which are constants), and renames (which are readings).
+_UNWRITTEN = ("variable", "number", "extent", "rename")
+
+
+def kinds() -> tuple[str, ...]:
+    """What a step may do.
+
+    >>> "contract" in kinds(), "rename" in kinds()
+    (True, False)
+    """
+    return (*(name for name in OPERATIONS if name not in _UNWRITTEN), *PACKING)
 
 
 class ProgramError(TensorgradError, ValueError):
@@ -105,6 +105,19 @@ class Step:
         """
         names = [edge for operand in self.operands for edge in operand.edges]
         return tuple(dict.fromkeys([*names, *self.edges]))
+
+    @property
+    def node(self) -> ENode:
+        """The operation, its payload in the labels of the step.
+
+        >>> Step("t", "reduce", (Operand("a", ("i", "k")),), ("i",), ("k",)).node
+        ENode(op='reduce', payload=frozenset({'k'}), children=())
+        """
+        if self.kind == "delta":
+            return ENode("delta", self.edges)
+        if OPERATIONS[self.kind].edged:
+            return ENode(self.kind, frozenset(self.over))
+        return ENode(self.kind, self.number if self.number is not None else self.function or None)
 
     @property
     def packing(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -232,7 +245,7 @@ class Program:
             if step.kind == "delta":
                 extents = [self.sizes[edge] for edge in step.edges]
                 _require(extents[0] == extents[1], f"step {step.name}: a delta has one size, not {extents}")
-            if step.kind in ("pack", "unpack"):
+            if step.kind in PACKING:
                 _check_packing(step, self.sizes)
             shapes[step.name] = tuple(self.sizes[edge] for edge in step.edges)
         for number, out in enumerate(self.outputs):
@@ -263,11 +276,11 @@ def _require(condition: bool, message: str) -> None:
 
 def _check_step(step: Step) -> None:
     where, count = f"step {step.name}", len(step.operands)
-    _require(step.kind in KINDS, f"{where} has the unknown kind {step.kind!r}")
-    wanted = {"constant": (0, 0), "delta": (0, 0), "contract": (1, 2), "add": (2, 10**9)}.get(
-        step.kind, (1, 1)
-    )
-    _require(wanted[0] <= count <= wanted[1], f"{where} ({step.kind}) has {count} operands")
+    _require(step.kind in kinds(), f"{where} has the unknown kind {step.kind!r}")
+    most = 1 if step.kind in PACKING else OPERATIONS[step.kind].arity
+    least = 2 if most is None else 1 if step.kind == "contract" else most
+    fits = least <= count and (most is None or count <= most)
+    _require(fits, f"{where} ({step.kind}) has {count} operands")
     _require(len(set(step.edges)) == len(step.edges), f"{where} writes a label twice: {step.edges}")
     _require(
         list(step.over) == sorted(set(step.over)), f"{where}: over is not sorted and distinct: {step.over}"
@@ -276,8 +289,8 @@ def _check_step(step: Step) -> None:
     _require(set(step.over) <= labels, f"{where} sums {step.over}, which its operands do not all have")
     if step.kind == "delta":
         _require(len(step.edges) == 2, f"{where}: a delta has two edges, not {step.edges}")
-    elif step.kind not in ("pack", "unpack"):
-        kept = labels if step.kind == "softmax" else labels - set(step.over)
+    elif step.kind not in PACKING:
+        kept = labels if OPERATIONS[step.kind].spans else labels - set(step.over)
         _require(
             set(step.edges) == kept, f"{where} writes {step.edges}, but its operands leave {sorted(kept)}"
         )
@@ -301,12 +314,12 @@ def _check_packing(step: Step, sizes: Mapping[str, int]) -> None:
 def _check_parameters(step: Step, where: str) -> None:
     kind = step.kind
     _require(kind != "constant" or step.value is not None, f"{where}: a constant needs a value")
-    _require(kind not in ("scale", "power") or step.number is not None, f"{where}: {kind} needs a number")
-    _require(kind != "apply" or bool(step.function), f"{where}: apply needs the name of a function")
-    sums = kind in ("contract", "reduce", "softmax", "logsumexp")
+    sorts = () if kind in PACKING else OPERATIONS[kind].sorts
+    numbered, named = "BigRat" in sorts, kind == "apply"
+    sums = "Edges" in sorts and kind != "add"
+    _require(not numbered or step.number is not None, f"{where}: {kind} needs a number")
+    _require(not named or bool(step.function), f"{where}: apply needs the name of a function")
     _require(sums or not step.over, f"{where}: {kind} sums nothing, but over is {step.over}")
-    _require(
-        kind not in ("reduce", "softmax", "logsumexp") or bool(step.over), f"{where}: {kind} over no label"
-    )
+    _require(not sums or kind == "contract" or bool(step.over), f"{where}: {kind} over no label")
     plain = all(operand.factor == 1 for operand in step.operands)
     _require(kind == "add" or plain, f"{where}: only an addition has factors")

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.plan.cost import costs, elements, total_flops
 from tensorgrad_eg.plan.notation import indexed, step_text
 from tensorgrad_eg.plan.products import distinct, lone
-from tensorgrad_eg.plan.program import Output, Program, Step
+from tensorgrad_eg.plan.program import PACKING, Output, Program, Step
 
 
 def blas(step: Step) -> str:
@@ -26,15 +27,10 @@ def blas(step: Step) -> str:
     'GEMV'
     """
     if step.kind != "contract" or len(step.operands) != 2:
-        words = {
-            "contract": "SUM" if step.over else "VIEW",
-            "reduce": "SUM",
-            "softmax": "SOFTMAX",
-            "delta": "DELTA",
-            "pack": "PACK",
-            "unpack": "UNPACK",
-        }
-        return {**words, "logsumexp": "LOGSUMEXP", "constant": "CONSTANT"}.get(step.kind, "EW")
+        if step.kind in PACKING:
+            return step.kind.upper()
+        view = step.kind == "contract" and not step.over
+        return "VIEW" if view else OPERATIONS[step.kind].kernel
     left, right = (distinct(operand.edges) for operand in step.operands)
     first = set(left) - set(lone(left, right, step.over))
     second = set(right) - set(lone(right, left, step.over))

@@ -20,10 +20,10 @@ import numpy as np
 
 from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.egraph.snapshot import Snapshot, smallest
-from tensorgrad_eg.egraph.term import ENode
-from tensorgrad_eg.verify import labelled as op
+from tensorgrad_eg.expr import arrays as op
+from tensorgrad_eg.expr.arrays import Labelled, Numpy
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.verify.facts import conform
-from tensorgrad_eg.verify.labelled import Labelled, Numpy
 
 #: Sizes of edges, one symbol after the other: different ones, so that exchanged edges show.
 _SIZES = (2, 3, 4, 5)
@@ -105,46 +105,12 @@ class ClassValues:
         return math.prod(self.sizes[edge] for edge in edges)
 
     def _operation(self, node: ENode, kids: list[Labelled]) -> Labelled:
-        library, payload = self.library, _payload(node)
-        match node.op:
-            case "variable":
-                name, axes = payload
-                return op.read(
-                    library, self.draw.array(name, tuple(self.sizes[a] for a in axes)), tuple(axes)
-                )
-            case "delta":
-                return _delta(library, payload, self.sizes)
-            case "number":
-                return Labelled((), library.number(payload))
-            case "constant":
-                return Labelled((), library.number(math.pi))
-            case "extent":
-                return Labelled((), library.number(float(self._extent(payload))))
-            case "contract":
-                return op.contract(library, payload, kids[0], kids[1], self.sizes)
-            case "add":
-                return op.add(library, kids)
-        return self._unary(node, kids[0])
-
-    def _unary(self, node: ENode, kid: Labelled) -> Labelled:
-        library, payload = self.library, _payload(node)
-        match node.op:
-            case "reduce":
-                return op.reduce(library, payload, kid, self.sizes)
-            case "softmax":
-                return op.softmax(library, payload, kid, self.sizes)
-            case "logsumexp":
-                return op.logsumexp(library, payload, kid, self.sizes)
-            case "scale":
-                return Labelled(kid.edges, library.number(payload) * kid.array)
-            case "apply":
-                return Labelled(kid.edges, library.apply(payload, kid.array))
-            case "power":
-                return Labelled(kid.edges, library.power(kid.array, payload))
-            case "rename":
-                old, new = payload
-                return op.read(library, kid.array, tuple(new if edge == old else edge for edge in kid.edges))
-        raise ValueError(f"no value for an e-node {node.op!r}")
+        if node.op == "variable":
+            shape = tuple(self.sizes[axis] for axis in node.axes)
+            return op.read(self.library, self.draw.array(node.name, shape), node.axes)
+        if node.op == "extent":
+            return Labelled((), self.library.number(float(self._extent(node.name))))
+        return OPERATIONS[node.op].value(self.library, node, kids, self.sizes)
 
     def _extent(self, symbol: str) -> int:
         if symbol.isdigit():
@@ -176,12 +142,3 @@ def _unions(snapshot: Snapshot) -> Iterable[frozenset[str]]:
         for node in nodes
         if node.children
     }
-
-
-def _payload(node: ENode) -> Any:
-    return node.payload
-
-
-def _delta(library: Numpy, edges: tuple[str, str], sizes: dict[str, int]) -> Labelled:
-    i, j = edges
-    return Labelled((i, j), library.eye(sizes[i])) if i != j else Labelled((), library.number(1.0))

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, MissingSizeError, SizeError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, Variable, postorder, variables
+from tensorgrad_eg.expr.arrays import Labelled, Numpy, Torch, aligned
 from tensorgrad_eg.expr.sizes import symbols
 from tensorgrad_eg.verify.evaluation import Evaluation
-from tensorgrad_eg.verify.labelled import Labelled, Numpy, Torch, aligned
 from tensorgrad_eg.verify.points import Point
 
 Array = NDArray[Any]

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tensorgrad_eg.expr import (
-    Add,
-    Apply,
-    Constant,
-    Contract,
-    Delta,
     Derivative,
     Extent,
-    LogSumExp,
-    Number,
-    Power,
-    Reduce,
     Rename,
-    Scale,
     Size,
-    Softmax,
     Tangent,
     Tensor,
     Variable,
     children,
+    operation,
     variables,
 )
-from tensorgrad_eg.verify import labelled as op
-from tensorgrad_eg.verify.labelled import Labelled, Library, Torch
+from tensorgrad_eg.expr import arrays as op
+from tensorgrad_eg.expr.arrays import Labelled, Library, Torch
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 
 
 class Evaluation:
@@ -63,44 +53,17 @@ class Evaluation:
         match e:
             case Variable(name):
                 return self.bound[name]
-            case Number(number):
-                return Labelled((), library.number(number))
-            case Constant():
-                return Labelled((), library.number(math.pi))
             case Extent(size):
                 return Labelled((), library.number(float(self._number(size))))
-            case Delta(i, j, size):
-                return Labelled((i, j), library.eye(self._number(size)))
             case Rename(arg, mapping):
                 new = dict(mapping)
                 return Labelled(tuple(new.get(edge, edge) for edge in known[arg].edges), known[arg].array)
-            case Contract(over, left, right):
-                inner = {**self.edge_sizes(left), **self.edge_sizes(right)}
-                return op.contract(library, over, known[left], known[right], inner)
-            case Add(terms):
-                return op.add(library, [known[term] for term in terms])
             case Tangent():
                 return self._tangent(e)
-        return self._unary(e)
-
-    def _unary(self, e: Tensor) -> Labelled:
-        library = self.library
-        (arg,) = children(e)
-        inner, sizes = self.known[arg], self.edge_sizes(arg)
-        match e:
-            case Reduce(over):
-                return op.reduce(library, over, inner, sizes)
-            case Softmax(over):
-                return op.softmax(library, over, inner, sizes)
-            case LogSumExp(over):
-                return op.logsumexp(library, over, inner, sizes)
-            case Scale(factor):
-                return Labelled(inner.edges, library.number(factor) * inner.array)
-            case Apply(function):
-                return Labelled(inner.edges, library.apply(function, inner.array))
-            case Power(_, exponent):
-                return Labelled(inner.edges, library.power(inner.array, exponent))
-        raise TypeError(f"no value for {type(e).__name__}")
+        parts = children(e)
+        sizes = {edge: n for part in (e, *parts) for edge, n in self.edge_sizes(part).items()}
+        node = ENode(*operation(e))
+        return OPERATIONS[node.op].value(library, node, [known[part] for part in parts], sizes)
 
     def _number(self, size: Size) -> int:
         return size if isinstance(size, int) else self.sizes[size]

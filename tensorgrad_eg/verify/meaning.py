@@ -17,24 +17,19 @@ from numpy.typing import NDArray
 
 from tensorgrad_eg.expr import (
     Add,
-    Apply,
     Constant,
-    Contract,
     Delta,
     Derivative,
     Extent,
-    LogSumExp,
     Number,
-    Power,
     Reduce,
     Rename,
-    Scale,
     Size,
-    Softmax,
     Tangent,
     Tensor,
     Variable,
     children,
+    operation,
     postorder,
 )
 from tensorgrad_eg.verify.slopes import gradients, tangent
@@ -78,35 +73,18 @@ class Meaning:
                 return tape.array({}, np.array(float(self._size(size))))
             case Delta(_, _, size):
                 return tape.array(self._shape(e), np.eye(self._size(size)))
-            case Contract(over, left, right):
-                return tape.contract(over, known[left], known[right])
-            case Add(terms):
-                return tape.add([known[term] for term in terms])
             case Derivative():
                 return self._derivative(e)
             case Tangent(arg, wrt, direction):
                 moved = tangent(tape, known[arg], known[wrt], tape.spread(known[direction], known[wrt].shape))
                 return self._zeros(e) if moved is None else moved
-        return self._unary(e, known[children(e)[0]])
-
-    def _unary(self, e: Tensor, a: Node) -> Node:
-        tape = self.tape
-        match e:
-            case Rename(_, mapping):
-                return tape.relabel(dict(mapping), a)
-            case Reduce(over):
-                return tape.reduce(over, a)
-            case LogSumExp(over):
-                return tape.logsumexp(over, a)
-            case Softmax(over):
-                return tape.unary("softmax", over, a)
-            case Scale(factor):
-                return tape.unary("scale", factor, a)
-            case Apply(function):
-                return tape.unary("apply", function, a)
-            case Power(_, exponent):
-                return tape.unary("power", exponent, a)
-        raise TypeError(f"no meaning for {type(e).__name__}")
+            case Rename(arg, mapping):
+                return tape.relabel(dict(mapping), known[arg])
+            case Add(terms):
+                return tape.add([known[term] for term in terms])
+            case Reduce(over, arg):
+                return tape.reduce(over, known[arg])
+        return tape.apply(*operation(e), *[known[part] for part in children(e)])
 
     def _derivative(self, e: Derivative) -> Node:
         target, leaf = self.known[e.arg], self.known[e.wrt]

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from tensorgrad_eg.expr import (
-    Add,
-    Apply,
     Contract,
     Derivative,
-    LogSumExp,
-    Power,
-    Reduce,
     Rename,
-    Scale,
-    Softmax,
     Tangent,
     Tensor,
     Variable,
     children,
+    made,
+    operation,
     postorder,
 )
 
@@ -26,7 +21,7 @@ from tensorgrad_eg.expr import (
 def single_operations(expressions: Iterable[Tensor]) -> Iterator[Tensor]:
     """Derivatives of every operation: in reverse mode (of a weighted sum) and in forward mode (the Jacobian).
 
-    >>> from tensorgrad_eg.expr import Variable
+    >>> from tensorgrad_eg.expr import Apply, Variable
     >>> [str(e) for e in single_operations([Apply("exp", Variable("x", ["i"]))])]
     ['∂(Σ_i_ exp(a1[i_]) g[i_])/∂a1[i]', '∂exp(a1[i])/∂a1[i_]']
     """
@@ -47,23 +42,5 @@ def single_operations(expressions: Iterable[Tensor]) -> Iterator[Tensor]:
 
 
 def _rebuilt(e: Tensor, own: Mapping[Tensor, Variable]) -> Tensor:
-    match e:
-        case Contract(over, left, right):
-            return Contract(over, own[left], own[right])
-        case Add(terms):
-            return Add(tuple(own[term] for term in terms))
-        case Reduce(over, arg):
-            return Reduce(over, own[arg])
-        case Scale(factor, arg):
-            return Scale(factor, own[arg])
-        case Rename(arg, mapping):
-            return Rename(own[arg], mapping, e.edges)
-        case Apply(function, arg):
-            return Apply(function, own[arg])
-        case Power(arg, exponent):
-            return Power(own[arg], exponent)
-        case Softmax(over, arg):
-            return Softmax(over, own[arg])
-        case LogSumExp(over, arg):
-            return LogSumExp(over, own[arg])
-    raise TypeError(f"{type(e).__name__} is no operation on tensors")
+    parts = [own[part] for part in children(e)]
+    return Rename(parts[0], e.mapping, e.edges) if isinstance(e, Rename) else made(*operation(e), parts)

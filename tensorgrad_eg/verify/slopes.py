@@ -45,6 +45,9 @@ def _tangent(tape: Tape, node: Node, moved: Sequence[Node | None]) -> Node | Non
             *([] if db is None else [tape.contract(node.payload, a, db)]),
         ]
         return tape.add(terms)
+    if len(node.args) > 1 and node.op != "add":
+        each = [(n, da) for n, da in enumerate(moved) if da is not None]
+        return tape.add([tape.contract([], tape.slope(node, n), da) for n, da in each])
     present = [one for one in moved if one is not None]
     (da,) = present if len(present) == 1 else [tape.add(present)]
     match node.op:
@@ -58,7 +61,7 @@ def _tangent(tape: Tape, node: Node, moved: Sequence[Node | None]) -> Node | Non
         case "relabel":
             return tape.relabel(dict(zip(node.args[0].shape, node.shape, strict=True)), da)
         case "logsumexp":
-            return tape.contract(node.payload, tape.unary("softmax", node.payload, node.args[0]), da)
+            return tape.contract(node.payload, tape.apply("softmax", node.payload, node.args[0]), da)
     return _through(tape, node, da)
 
 
@@ -67,20 +70,19 @@ def _through(tape: Tape, node: Node, change: Node) -> Node | None:
     (a,) = node.args
     match node.op:
         case "scale":
-            return tape.unary("scale", node.payload, change)
+            return tape.scale(node.payload, change)
         case "softmax":
             weighted = tape.contract([], node, change)
             total = tape.contract([], node, tape.reduce(node.payload, weighted))
-            return tape.add([weighted, tape.unary("scale", -1.0, total)])
+            return tape.add([weighted, tape.scale(-1.0, total)])
         case "power" if node.payload == 0:
             return None
         case "power":
-            slope: Node | None = tape.unary("scale", node.payload, tape.unary("power", node.payload - 1, a))
-        case "slope":
-            function, order = node.payload
-            slope = tape.unary("slope", (function, order + 1), a)
-        case _:
-            slope = _SLOPES.get(node.payload, _measured(node.payload))(tape, a)
+            slope: Node | None = tape.scale(node.payload, tape.apply("power", node.payload - 1, a))
+        case "apply" if node.payload in _SLOPES:
+            slope = _SLOPES[node.payload](tape, a)
+        case _:  # a function that somebody has added: by differences, since nobody says what its slope is
+            slope = tape.slope(node, 0)
     return None if slope is None else tape.contract([], slope, change)
 
 
@@ -114,9 +116,11 @@ def _pulled(tape: Tape, node: Node, cotangent: Node) -> list[Node | None]:
         case "relabel":
             return [tape.relabel(dict(zip(node.shape, node.args[0].shape, strict=True)), cotangent)]
         case "logsumexp":
-            return [tape.contract([], cotangent, tape.unary("softmax", node.payload, node.args[0]))]
+            return [tape.contract([], cotangent, tape.apply("softmax", node.payload, node.args[0]))]
         case "array":
             return []
+    if len(node.args) > 1:
+        return [_factor(tape, cotangent, tape.slope(node, n), a) for n, a in enumerate(node.args)]
     return [_through(tape, node, cotangent)]
 
 
@@ -127,33 +131,28 @@ def _factor(tape: Tape, cotangent: Node, other: Node, a: Node) -> Node:
 
 
 def _tanh(tape: Tape, a: Node) -> Node:
-    square = tape.unary("power", Fraction(2), tape.unary("apply", "tanh", a))
-    return tape.add([tape.array({}, np.array(1.0)), tape.unary("scale", -1.0, square)])
+    square = tape.apply("power", Fraction(2), tape.apply("apply", "tanh", a))
+    return tape.add([tape.array({}, np.array(1.0)), tape.scale(-1.0, square)])
 
 
 def _sigmoid(tape: Tape, a: Node) -> Node:
-    mirrored = tape.unary("apply", "sigmoid", tape.unary("scale", -1.0, a))
-    return tape.contract([], tape.unary("apply", "sigmoid", a), mirrored)
+    mirrored = tape.apply("apply", "sigmoid", tape.scale(-1.0, a))
+    return tape.contract([], tape.apply("apply", "sigmoid", a), mirrored)
 
 
 def _erf(tape: Tape, a: Node) -> Node:
-    bell = tape.unary("apply", "exp", tape.unary("scale", -1.0, tape.unary("power", Fraction(2), a)))
-    return tape.unary("scale", 2 / math.sqrt(math.pi), bell)
+    bell = tape.apply("apply", "exp", tape.scale(-1.0, tape.apply("power", Fraction(2), a)))
+    return tape.scale(2 / math.sqrt(math.pi), bell)
 
 
 def _named(function: str) -> Slope:
-    return lambda tape, a: tape.unary("apply", function, a)
-
-
-def _measured(function: str) -> Slope:
-    """The slope of a function that somebody has added: by differences, since nobody says what it is."""
-    return lambda tape, a: tape.unary("slope", (function, 1), a)
+    return lambda tape, a: tape.apply("apply", function, a)
 
 
 #: The derivative of every function, written down here again: rules are compared with it.
 _SLOPES: Mapping[str, Slope] = {
     "exp": _named("exp"),
-    "log": lambda tape, a: tape.unary("power", Fraction(-1), a),
+    "log": lambda tape, a: tape.apply("power", Fraction(-1), a),
     "tanh": _tanh,
     "sigmoid": _sigmoid,
     "softplus": _named("sigmoid"),
@@ -162,6 +161,6 @@ _SLOPES: Mapping[str, Slope] = {
     "abs": _named("sign"),
     "sign": lambda tape, a: None,
     "sin": _named("cos"),
-    "cos": lambda tape, a: tape.unary("scale", -1.0, tape.unary("apply", "sin", a)),
+    "cos": lambda tape, a: tape.scale(-1.0, tape.apply("apply", "sin", a)),
     "erf": _erf,
 }

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import ENode
+from tensorgrad_eg.expr.arrays import Labelled, spread
+from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.verify.classes import ClassValues, Draw
-from tensorgrad_eg.verify.labelled import Labelled, spread
 from tensorgrad_eg.verify.terms import show
 
 #: What two forms may differ by: rules that are wrong are wrong by more.

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from tensorgrad_eg.egraph.derive import Derived, Stage
 from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import ENode
 from tensorgrad_eg.expr import Size, Tensor, variables
+from tensorgrad_eg.expr.arrays import Labelled, aligned
+from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.expr.sizes import symbols
 from tensorgrad_eg.extract.extract import Searched
 from tensorgrad_eg.verify.classes import ClassValues, Draw
 from tensorgrad_eg.verify.evaluate import evaluate_all
-from tensorgrad_eg.verify.labelled import Labelled, aligned
 
 
 def snapshots(derived: Derived, searched: Searched | None = None) -> Iterator[tuple[str, Snapshot]]:

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorgrad_eg.expr import POINTWISE
+from tensorgrad_eg.expr.arrays import Labelled, Numpy
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
 from tensorgrad_eg.verify.differences import stencil
 
 Array = NDArray[Any]
@@ -85,14 +86,22 @@ class Tape:
         """The same with other names for edges."""
         return self._put("relabel", None, (a,), {names.get(e, e): size for e, size in a.shape.items()})
 
-    def unary(self, op: str, payload: object, a: Node) -> Node:
-        """A multiple, a function, a power, or a softmax."""
-        return self._put(op, payload, (a,), dict(a.shape))
+    def apply(self, op: str, payload: Payload, *args: Node) -> Node:
+        """Any operation of the table, of tensors that have all edges of its payload."""
+        shape = {edge: size for a in args for edge, size in a.shape.items()}
+        free = OPERATIONS[op].free(payload, [frozenset(a.shape) for a in args])
+        kept = {edge: size for edge, size in shape.items() if edge in free}
+        return self._put(op, payload, args, kept)
 
-    def logsumexp(self, over: Iterable[str], a: Node) -> Node:
-        """The logarithm of the sum of exponentials over edges."""
-        gone = frozenset(over)
-        return self._put("logsumexp", gone, (a,), {e: n for e, n in a.shape.items() if e not in gone})
+    def scale(self, factor: Fraction | int | float, a: Node) -> Node:
+        """A multiple."""
+        return self.apply("scale", Fraction(factor), a)
+
+    def slope(self, of: Node, place: int) -> Node:
+        """The derivative of an operation that works entry by entry, or of its slope, by one argument."""
+        node, orders = of.payload if of.op == "slope" else (ENode(of.op, of.payload), (0,) * len(of.args))
+        raised = tuple(order + (n == place) for n, order in enumerate(orders))
+        return self._put("slope", (node, raised), of.args, dict(of.shape))
 
     def _put(
         self,
@@ -135,7 +144,7 @@ class Tape:
         known: dict[int, Array] = {}
         with np.errstate(all="ignore"):
             for node in self.below(roots):
-                value = _OPERATIONS[node.op](node, [known[a.number] for a in node.args])
+                value = _OPERATIONS.get(node.op, _table)(node, [known[a.number] for a in node.args])
                 if noise is not None and node.op not in ("spread", "relabel"):
                     value = value * (1 + NOISE * noise.uniform(-1, 1, value.shape))
                 known[node.number] = value
@@ -160,88 +169,48 @@ def _fitted(a: Node, value: Array, axes: Sequence[str]) -> Array:
     return ordered[tuple(slice(None) if edge in own else None for edge in axes)]
 
 
-def _contract(node: Node, values: Sequence[Array]) -> Array:
-    labels: dict[str, int] = {}
-    for a in node.args:
-        for edge in a.axes:
-            labels.setdefault(edge, len(labels))
-    pairs: list[Any] = []
-    for a, value in zip(node.args, values, strict=True):
-        pairs += [value, [labels[edge] for edge in a.axes]]
-    return np.asarray(np.einsum(*pairs, [labels[edge] for edge in node.axes]))
-
-
-def _reduce(node: Node, values: Sequence[Array]) -> Array:
-    (a,) = node.args
-    return np.asarray(values[0].sum(tuple(n for n, edge in enumerate(a.axes) if edge in node.payload)))
-
-
 def _spread(node: Node, values: Sequence[Array]) -> Array:
     shape = tuple(node.shape[edge] for edge in node.axes)
     return np.broadcast_to(_fitted(node.args[0], values[0], node.axes), shape)
 
 
-def _add(node: Node, values: Sequence[Array]) -> Array:
-    total = np.zeros(tuple(node.shape[edge] for edge in node.axes))
-    for a, value in zip(node.args, values, strict=True):
-        total = total + _fitted(a, value, node.axes)
-    return np.asarray(total)
-
-
-def _scale(node: Node, values: Sequence[Array]) -> Array:
-    return np.asarray(float(node.payload) * values[0])
-
-
-def _apply(node: Node, values: Sequence[Array]) -> Array:
-    return np.asarray(POINTWISE[node.payload].evaluate(values[0]))
-
-
 def _slope(node: Node, values: Sequence[Array]) -> Array:
     """A derivative of a function by differences, good to about 1e-10 (1e-7 from the second one on)."""
-    function, order = node.payload
+    operation, orders = node.payload
     weights, offsets = stencil(smooth=True)
-    total = np.zeros(values[0].shape, np.longdouble)
-    for places in product(range(len(weights)), repeat=order):
-        moved = values[0].astype(np.longdouble) + offsets[list(places)].sum()
-        total += weights[list(places)].prod() * POINTWISE[function].evaluate(moved)
+    steps = [list(product(range(len(weights)), repeat=order)) for order in orders]
+    total = np.zeros([node.shape[edge] for edge in node.axes], np.longdouble)
+    for places in product(*steps):
+        moved = [
+            Labelled(tuple(a.axes), value.astype(np.longdouble) + offsets[list(own)].sum())
+            for a, value, own in zip(node.args, values, places, strict=True)
+        ]
+        weight = weights[[place for own in places for place in own]].prod()
+        total = total + weight * _ordered(node, _evaluated(_LONG, operation, moved))
     return np.asarray(total, float)
 
 
-def _power(node: Node, values: Sequence[Array]) -> Array:
-    exponent: Fraction = node.payload
-    return np.asarray(
-        np.sqrt(values[0]) if exponent == Fraction(1, 2) else np.power(values[0], float(exponent))
-    )
+def _table(node: Node, values: Sequence[Array]) -> Array:
+    """An operation of the table."""
+    args = [Labelled(tuple(a.axes), value) for a, value in zip(node.args, values, strict=True)]
+    return _ordered(node, _evaluated(_DOUBLE, ENode(node.op, node.payload), args))
 
 
-def _top(node: Node, value: Array) -> tuple[tuple[int, ...], Array, Array]:
-    """The axes summed, and what log-sum-exp and softmax are made of."""
-    axes = tuple(n for n, edge in enumerate(node.args[0].axes) if edge in node.payload)
-    top = np.max(value, axis=axes, keepdims=True, initial=-np.inf)
-    return axes, top, np.exp(value - top)
+def _evaluated(library: Numpy, node: ENode, args: Sequence[Labelled]) -> Labelled:
+    # An edge without an axis has size one, for whatever counts it.
+    return OPERATIONS[node.op].value(library, node, args, dict.fromkeys(node.over, 1))
 
 
-def _softmax(node: Node, values: Sequence[Array]) -> Array:
-    axes, _, raised = _top(node, values[0])
-    return np.asarray(raised / raised.sum(axes, keepdims=True))
+def _ordered(node: Node, value: Labelled) -> Array:
+    order = [value.edges.index(edge) for edge in node.axes]
+    return np.asarray(value.array).transpose(order)
 
 
-def _logsumexp(node: Node, values: Sequence[Array]) -> Array:
-    axes, top, raised = _top(node, values[0])
-    return np.asarray(np.log(raised.sum(axes)) + top.reshape(np.log(raised.sum(axes)).shape))
-
-
+_DOUBLE, _LONG = Numpy(np.float64), Numpy(np.longdouble)
+#: What a tape does beside the operations of the table.
 _OPERATIONS: dict[str, Callable[[Node, Sequence[Array]], Array]] = {
     "array": lambda node, _: np.asarray(node.payload),
-    "contract": _contract,
-    "reduce": _reduce,
     "spread": _spread,
-    "add": _add,
     "relabel": lambda _, values: values[0],
-    "scale": _scale,
-    "apply": _apply,
     "slope": _slope,
-    "power": _power,
-    "softmax": _softmax,
-    "logsumexp": _logsumexp,
 }

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import ENode
+from tensorgrad_eg.expr.operations import ENode
 
 _DEEPEST = 6
 _LOOSE, _FACTOR, _TIGHT = 0, 1, 2

@@ -1,4 +1,4 @@
-"""Arrays with named axes, and every operation of the language on them, written down from its meaning.
+"""Arrays with named axes, and what operations do to them, for any array library.
 
 This is what plans are compared with, so it shares nothing with how they are made: no rules, no layout, no
 emitted source. The same operations run on NumPy and, to be differentiated, on torch.
@@ -11,7 +11,7 @@ array(5.)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tensorgrad_eg.expr import POINTWISE
+from tensorgrad_eg.expr.pointwise import POINTWISE
 
 Edges = tuple[str, ...]
 Sizes = Mapping[str, int]
@@ -60,6 +60,9 @@ class Library(Protocol):
 
     def exp(self, array: Any) -> Any:
         """The exponential of every entry."""
+
+    def entry(self, function: Callable[..., Any], arrays: Sequence[Any]) -> Any:
+        """A function of an array module and of several arrays, entry by entry."""
 
     def transpose(self, array: Any, order: Sequence[int]) -> Any:
         """The axes in this order."""
@@ -120,6 +123,10 @@ class Numpy:
     def exp(self, array: Any) -> Any:
         """The exponential of every entry."""
         return np.exp(array)
+
+    def entry(self, function: Callable[..., Any], arrays: Sequence[Any]) -> Any:
+        """A function of several arrays, entry by entry."""
+        return function(np, *arrays)
 
     def transpose(self, array: Any, order: Sequence[int]) -> Any:
         """The axes in this order."""
@@ -185,6 +192,10 @@ class Torch:
     def exp(self, array: Any) -> Any:
         """The exponential of every entry."""
         return self.torch.exp(array)
+
+    def entry(self, function: Callable[..., Any], arrays: Sequence[Any]) -> Any:
+        """A function of several arrays, entry by entry."""
+        return function(self.torch, *arrays)
 
     def transpose(self, array: Any, order: Sequence[int]) -> Any:
         """The axes in this order."""
