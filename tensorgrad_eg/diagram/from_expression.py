@@ -27,6 +27,7 @@ from tensorgrad_eg.expr import (
     Contract,
     Delta,
     Derivative,
+    Entrywise,
     Extent,
     LogSumExp,
     Number,
@@ -151,6 +152,8 @@ class _Drawing:
                 return self._function("softmax", arg, env, box, sorted(over))
             case LogSumExp(over, arg):
                 return self._function(f"logsumexp over {', '.join(sorted(over))}", arg, env, box)
+            case Entrywise(operation, args):
+                return self._sum(args, env, box, operation)
             case Derivative(arg, wrt, names):
                 return self._loop(arg, wrt, [env[name] for name in names], env, box)
             case Tangent(arg, wrt, direction):
@@ -160,14 +163,17 @@ class _Drawing:
                 return key
         raise TypeError(f"a {type(node).__name__} cannot be drawn")
 
-    def _sum(self, terms: tuple[Tensor, ...], env: Env, box: str) -> str:
-        frame = self.page.sketch.box("sum", "", box)
+    def _sum(self, terms: tuple[Tensor, ...], env: Env, box: str, operation: str = "") -> str:
+        """Draw a sum, or what another operation is of, side by side."""
+        frame = self.page.sketch.box("function" if operation else "sum", operation, box)
         for edge, wire in env.items():
             self.page.sketch.attach(wire, frame, edge)
         parts: list[str] = []
         for at, term in enumerate(terms):
-            factor, body = (term.factor, term.arg) if isinstance(term, Scale) else (Fraction(1), term)
-            mark = sign(factor, at == 0)
+            factor, body = Fraction(1), term
+            if isinstance(term, Scale) and not operation:
+                factor, body = term.factor, term.arg
+            mark = "," if operation and at else sign(factor, at == 0)
             if mark:
                 parts.append(self.page.place("text", mark, [], frame))
             inner = self.page.sketch.box("term", "", frame)

@@ -20,14 +20,14 @@ from fractions import Fraction
 
 from tensorgrad_eg.diagram.panels import Page, power_label, sign
 from tensorgrad_eg.diagram.picture import Picture
-from tensorgrad_eg.plan.program import Operand, Output, Program, Step
+from tensorgrad_eg.plan.program import PACKING, Operand, Output, Program, Step
 
 Env = Mapping[str, int]  # label -> wire
 
 #: Boxes within boxes are read up to here; what is deeper gets a panel of its own.
 DEEPEST = 3
 _FLAT = ("contract", "reduce", "scale")
-_BOXED = ("add", "apply", "power", "softmax", "logsumexp")
+_PLAIN = ("constant", "delta")
 
 
 def from_program(program: Program, names: Sequence[str] = ()) -> Picture:
@@ -69,8 +69,8 @@ def _panels(program: Program, results: Mapping[str, Output]) -> dict[str, tuple[
     depth: dict[str, int] = {}
     for step in program.steps:
         below = max((depth.get(operand.tensor, 0) for operand in step.operands), default=0)
-        depth[step.name] = below + (step.kind in _BOXED)
-        plain = step.kind in ("constant", "delta")
+        depth[step.name] = below + (step.kind not in (*_FLAT, *_PLAIN, *PACKING))
+        plain = step.kind in _PLAIN
         if step.name in titles:
             panels[step.name] = titles[step.name], results[titles[step.name]]
         elif not plain and reads[step.name] and (reads[step.name] > 1 or depth[step.name] >= DEEPEST):
@@ -148,21 +148,24 @@ class _Drawing:
                 label = power_label(Fraction(1) if step.number is None else step.number)
             case "apply":
                 label = step.function
-            case "logsumexp":
-                label = f"logsumexp over {', '.join(step.over)}"
+            case kind if len(step.operands) > 1:
+                return self._sum(step, env, box, kind)
+            case kind if step.kind != "softmax" and step.over:
+                label = f"{kind} over {', '.join(step.over)}"
             case kind:
                 label = kind
         frame = self.page.sketch.box("function", label, box)
         self._through(step, env, frame)
         return frame
 
-    def _sum(self, step: Step, env: Env, box: str) -> str:
-        frame = self.page.sketch.box("sum", "", box)
+    def _sum(self, step: Step, env: Env, box: str, operation: str = "") -> str:
+        """Draw a sum, or what another operation is of, side by side."""
+        frame = self.page.sketch.box("function" if operation else "sum", operation, box)
         for label, wire in env.items():
             self.page.sketch.attach(wire, frame, label)
         parts: list[str] = []
         for at, operand in enumerate(step.operands):
-            mark = sign(operand.factor, at == 0)
+            mark = "," if operation and at else sign(operand.factor, at == 0)
             if mark:
                 parts.append(self.page.place("text", mark, [], frame))
             inner = self.page.sketch.box("term", "", frame)

@@ -194,6 +194,11 @@ def _stuck(engine: Engine, request: Request, own: bool) -> RuleError:
         names = ", ".join(f"'{name}'" for name in missing)
         example = f'(rewrite (slope "{missing[0]}" a) … :ruleset differentiate :name "slope of {missing[0]}")'
         return RuleError(f"no rule states the slope of {names}. Add one to a rule file: {example}")
+    missing = engine.unopened()
+    if missing:
+        names = ", ".join(f"'{name}'" for name in missing)
+        example = f"(rewrite (partial 1 ({missing[0]} a b)) … :ruleset differentiate :name …)"
+        return RuleError(f"no rule states the slope of {names}. Add one to a rule file: {example}")
     what = f"the rules do not finish the derivative with respect to {request.variable}"
     if own:
         return RuleError(f"{what}. A rule file of your own may delete what others need; try without it.")

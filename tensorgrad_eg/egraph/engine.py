@@ -118,11 +118,15 @@ class Engine:
         """The pointwise functions whose slope is wanted, and stated by no rule."""
         reader = Reader(self.egraph)
         tables = self.egraph.freeze().functions
-        return (
-            sorted({reader.string(row.inputs[0]) for row in tables["slope"].rows})
-            if "slope" in tables
-            else []
-        )
+        rows = tables["slope"].rows if "slope" in tables else []
+        return sorted({reader.string(row.inputs[0]) for row in rows})
+
+    def unopened(self) -> list[str]:
+        """The operations whose derivative by one of several tensors is wanted, and stated by no rule."""
+        tables = self.egraph.freeze().functions
+        wanted = {row.inputs[1] for row in tables["partial"].rows} if "partial" in tables else set()
+        entries = [entry for entry in OPERATIONS.values() if entry.entry and entry.name in tables]
+        return [e.name for e in entries if wanted & {row.output for row in tables[e.name].rows}]
 
     def command(self, text: str) -> list[Any]:
         """Runs egglog text."""

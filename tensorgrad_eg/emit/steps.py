@@ -19,6 +19,7 @@ from tensorgrad_eg.emit.library import Library
 from tensorgrad_eg.emit.packing import packed, unpacked
 from tensorgrad_eg.emit.tensors import Value, aligned, summed, without_repeats
 from tensorgrad_eg.errors import UnknownFunctionError
+from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.expr.pointwise import POINTWISE
 from tensorgrad_eg.plan.products import Edges
 from tensorgrad_eg.plan.program import Step
@@ -55,6 +56,9 @@ def build(library: Library, step: Step, operands: Sequence[Value], sizes: Mappin
             return unpacked(library, step, values[0], sizes)
         case "apply":
             return Value(apply(library, step.function, values[0].code), values[0].edges, fresh=True)
+        case kind if library.name in OPERATIONS[kind].code:
+            codes = [aligned(library, value, step.edges).text for value in values]
+            return Value(parsed(OPERATIONS[kind].code[library.name].format(*codes)), step.edges, fresh=True)
     return _normalised(library, step, values[0])
 
 

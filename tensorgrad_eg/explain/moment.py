@@ -102,6 +102,8 @@ class Moment:
                 return self.prefix + reader.string(inputs[0]), inputs[1:]
             case "slope":
                 return reader.string(inputs[0]), inputs[1:]
+            case "partial":
+                return str(reader.egraph.value_to_i64(inputs[0])), inputs[1:]
             case "gradient":
                 kids = list(reader.egraph.value_to_multiset(inputs[2]))
                 return (self.prefix + reader.string(inputs[0]), reader.names(inputs[1])), kids

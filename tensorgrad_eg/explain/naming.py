@@ -44,7 +44,7 @@ class Naming:
         """Names what the derivatives in these terms are of, or by."""
         world = self.world
         symbols = [world.node(at) for at in reach(world, terms) if world.node(at).op in SYMBOLS]
-        directed = [node for node in symbols if node.op != "slope"]
+        directed = [node for node in symbols if node.op not in ("slope", "partial")]
         directions = sorted({direction_name(node.payload) for node in directed})
         for name in directions:
             self._direction(name)
@@ -175,7 +175,7 @@ def reach(
         if at in stop and at != top:
             continue
         node = world.node(at)
-        if node.op not in SYMBOLS or node.op == "slope":
+        if node.op not in SYMBOLS or node.op in ("slope", "partial"):
             stack.extend(node.children)
         elif symbols:
             stack.extend(node.children)

@@ -14,6 +14,7 @@ from tensorgrad_eg.expr import (
     Contract,
     Delta,
     Derivative,
+    Entrywise,
     Extent,
     Number,
     Power,
@@ -167,8 +168,17 @@ class Notation:
                 return Derivative(root, wrt, [self.edge(axis) for axis in payload[1]])
             case "read-gradient":
                 return self._read(payload, node.children[0])
+            case "partial":
+                return self._partial(node)
         arg = self.expression(node.children[0])
         return intern(Apply, dict(arg.shape), {"function": f"{payload}'", "arg": arg})
+
+    def _partial(self, node: ENode) -> Tensor:
+        """f'2(a, b): the derivative by what stands in the second place."""
+        operation = self.world.node(node.children[0])
+        args = tuple(self.expression(c) for c in operation.children)
+        shape = {edge: size for arg in args for edge, size in arg.shape.items()}
+        return intern(Entrywise, shape, {"operation": f"{operation.op}'{node.name}", "args": args})
 
     def _cotangent(self, direction: str, at: int, names: list[str]) -> Tensor:
         return Derivative(self.variable(self.world.directions[direction].root), self.variable(at), names)

@@ -9,6 +9,7 @@ pullback      direction               ∂root/∂e ∂e/∂a of a consumer e of 
 gradient      direction, axes         ∂root/∂W; children are the places where W is read
 read-gradient direction, axes         what one of these places contributes
 slope         function                f'(a), entry by entry
+partial       place                   ∂e/∂a of the a that e reads in a place, entry by entry; its child is e
 rename        pairs of labels         a symbol, or a tensor of a program, read under other names
 ============= ======================= ===============================================================
 """
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from tensorgrad_eg.expr import Tensor
 
 #: Derivatives that are not worked out.
-SYMBOLS = frozenset({"cotangent", "tangent", "pullback", "gradient", "read-gradient", "slope"})
+SYMBOLS = frozenset({"cotangent", "tangent", "pullback", "gradient", "read-gradient", "slope", "partial"})
 #: What is written as it is, without a name.
 PLAIN = frozenset({"variable", "delta", "number", "constant", "extent"})
 

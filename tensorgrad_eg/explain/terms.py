@@ -107,7 +107,7 @@ class Terms:
         """The edges of a symbol."""
         own = self.free(children[0])
         match op:
-            case "slope":
+            case "slope" | "partial":
                 return own
             case "rename":
                 new = renaming(payload)

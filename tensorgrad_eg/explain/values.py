@@ -338,6 +338,17 @@ def _slope(point: Point, node: ENode) -> Labelled | None:
     return point.difference(point._operation(ENode("apply", node.payload, node.children), [moved]), step)
 
 
+def _partial(point: Point, node: ENode) -> Labelled | None:
+    """∂e/∂a of what an operation reads in one place, entry by entry: the others stay."""
+    operation = point.world.node(node.children[0])
+    place = int(node.name) - 1
+    values = [point.value(c) for c in operation.children]
+    step = point.step([operation.children[place]])
+    one = Labelled((), point.library.number(1.0))
+    moved = point.moved(operation.children[place], one, step)
+    return point.difference(point._operation(operation, [*values[:place], moved, *values[place + 1 :]]), step)
+
+
 _DERIVATIVES = {
     "cotangent": _cotangent,
     "tangent": _tangent,
@@ -345,4 +356,5 @@ _DERIVATIVES = {
     "gradient": _gradient,
     "read-gradient": _gradient,
     "slope": _slope,
+    "partial": _partial,
 }

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 
 from tensorgrad_eg.errors import UnknownFunctionError
 from tensorgrad_eg.expr import build
@@ -33,7 +34,9 @@ from tensorgrad_eg.expr.functions import FUNCTIONS, pi
 from tensorgrad_eg.expr.leaves import Extent, Number, Variable, delta
 from tensorgrad_eg.expr.lexer import Token, tokens
 from tensorgrad_eg.expr.names import distinct
+from tensorgrad_eg.expr.nonlinear import Entrywise
 from tensorgrad_eg.expr.ones import spread
+from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.expr.products import labelled, product
 from tensorgrad_eg.expr.scope import IDENTITY, declare, sizes
 from tensorgrad_eg.expr.tensor import Tensor
@@ -68,6 +71,19 @@ def size_symbols(text: str) -> dict[str, str]:
     {'i': 'i', 'k': 'k', 'j': 'i'}
     """
     return sizes(tokens(text))
+
+
+def _entrywise() -> dict[str, int]:
+    """The operations on several tensors that the table has beside the functions, and how many they take."""
+    return {name: entry.arity or 0 for name, entry in OPERATIONS.items() if entry.code}
+
+
+def _known(function: str) -> bool:
+    return function in FUNCTIONS or function in _entrywise()
+
+
+def _applied(operation: str, *tensors: Tensor) -> Tensor:
+    return Entrywise(operation, tensors)
 
 
 class _Parser(Cursor):
@@ -190,22 +206,22 @@ class _Parser(Cursor):
         word = self.name("a tensor")
         function = "sum" if word.text == "Σ" else word.text
         # `a (b + c)` is a product if a is no function; `a(b + c)` looks like a call, and is one or a mistake.
-        if self.word.text == "(" and (function in FUNCTIONS or self.word.start == word.stop):
+        if self.word.text == "(" and (_known(function) or self.word.start == word.stop):
             return self.call(word, function)
         if self.word.text == "[":
             return self.subscripted(word, self.edges("[", "]"))
         if word.text in ("pi", "π"):
             return pi
-        if function in FUNCTIONS:
+        if _known(function):
             raise self.error(f"{word.text} is a function: {word.text}(…)", word)
         return self.subscripted(word, ())
 
     def call(self, word: Token, function: str) -> Tensor:
-        if function not in FUNCTIONS:
+        if not _known(function):
             with self.at(word):
-                unknown = UnknownFunctionError.of(function, FUNCTIONS)
+                unknown = UnknownFunctionError.of(function, [*FUNCTIONS, *_entrywise()])
                 raise UnknownFunctionError(f"{unknown} A product is written {function} * (…).")
-        count = TENSORS.get(function, 1)
+        count = _entrywise().get(function) or TENSORS.get(function, 1)
         self.expect("(")
         tensors = [self.expression()]
         while len(tensors) < count and self.take(","):
@@ -222,7 +238,7 @@ class _Parser(Cursor):
                 "a power is one of every entry, and there is no inverse of a matrix",
                 word,
             )
-        make: Callable[..., Tensor] = FUNCTIONS[function]
+        make: Callable[..., Tensor] = FUNCTIONS.get(function) or partial(_applied, function)
         with self.at(word):
             return make(*tensors, *edges)
 

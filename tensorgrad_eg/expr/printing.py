@@ -20,7 +20,7 @@ from tensorgrad_eg.expr.calculus import Derivative, Tangent
 from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, Variable
 from tensorgrad_eg.expr.linear import Add, Contract, Reduce, Rename, Scale
 from tensorgrad_eg.expr.names import fresh
-from tensorgrad_eg.expr.nonlinear import Apply, LogSumExp, Power, Softmax
+from tensorgrad_eg.expr.nonlinear import Apply, Entrywise, LogSumExp, Power, Softmax
 from tensorgrad_eg.expr.ones import edges_of_ones
 from tensorgrad_eg.expr.tensor import Tensor
 from tensorgrad_eg.expr.walk import children, postorder
@@ -214,6 +214,9 @@ def _opened(node: Tensor, scope: Scope) -> Text:
             return Text(f"{function}({_write(arg, scope).text})", Form.ATOM)
         case Softmax(over, arg):
             return _fibre("softmax", arg, over, scope)
+        case Entrywise(operation, args):
+            texts = [_write(arg, scope).text for arg in args]
+            return Text(f"{operation}({', '.join(texts)})", Form.ATOM)
         case LogSumExp(over, arg):
             # The brackets of the function show where its edges end: they may be called as others further out.
             own = frozenset(scope.names[edge] for edge in node.edges)

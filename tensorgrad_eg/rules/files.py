@@ -11,11 +11,15 @@ from functools import lru_cache
 from pathlib import Path
 
 from tensorgrad_eg.errors import RuleFileError, RuleFileNotFoundError
+from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.rules.computed import prepared
 from tensorgrad_eg.rules.forms import Form, parse, show
+from tensorgrad_eg.rules.generated import declarations, derivative_rules, edge_rules
 from tensorgrad_eg.rules.grammar import check_file
 from tensorgrad_eg.rules.vocabulary import Vocabulary
 
+#: What follows from the table of operations stands between the files, as if it were written there.
+_EDGES, _DERIVATIVES = "11_operations", "65_operations"
 #: The longest file of a user, in bytes: five hundred pages of rules.
 LONGEST = 1_000_000
 
@@ -77,19 +81,18 @@ def rule_files(extra: str | Path | Iterable[str | Path] = ()) -> tuple[RuleFile,
         >>> rule_files()[-1].name
         '80_facts.egg'
     """
-    own = _project(rule_folder())
+    own = _project(rule_folder(), tuple(OPERATIONS))
     paths = [extra] if isinstance(extra, str | Path) else extra
     texts = {path.resolve(): (path, _read(path)) for path in map(_path, paths)}
     return (*own, *_checked(own, tuple(texts.values())))
 
 
 @lru_cache(maxsize=4)
-def _project(folder: Path) -> tuple[RuleFile, ...]:
-    paths = sorted(folder.glob("*.egg"))
-    texts = [path.read_text(encoding="utf-8") for path in paths]
-    return tuple(
-        RuleFile(path, text, tuple(parse(text, path.name))) for path, text in zip(paths, texts, strict=True)
-    )
+def _project(folder: Path, operations: tuple[str, ...]) -> tuple[RuleFile, ...]:
+    texts = {path: path.read_text(encoding="utf-8") for path in folder.glob("*.egg")}
+    texts[folder / _EDGES] = "\n".join([*declarations(), *edge_rules()])
+    texts[folder / _DERIVATIVES] = "\n".join(derivative_rules())
+    return tuple(RuleFile(path, texts[path], tuple(parse(texts[path], path.name))) for path in sorted(texts))
 
 
 @lru_cache(maxsize=16)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tensorgrad_eg.expr.arrays import Labelled, Numpy
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
-from tensorgrad_eg.verify.differences import stencil
+from tensorgrad_eg.verify.differences import Extended, stencil
 
 Array = NDArray[Any]
 
@@ -151,6 +151,8 @@ class Tape:
         return known
 
 
+#: Up to this order derivatives are measured by narrow differences, and by how much two measures may differ.
+_SHARP, _KINK = 2, 1e-4
 #: Relative noise on intermediate results: what it moves a result by tells how far rounding may move it.
 NOISE = 1e-12
 
@@ -175,11 +177,18 @@ def _spread(node: Node, values: Sequence[Array]) -> Array:
 
 
 def _slope(node: Node, values: Sequence[Array]) -> Array:
-    """A derivative of a function by differences, good to about 1e-10 (1e-7 from the second one on)."""
+    """A derivative of a function by differences; where it has a kink close by, it is not known."""
+    # Wide differences keep more digits of high derivatives, narrow ones meet fewer kinks.
+    weights, offsets = stencil(smooth=sum(node.payload[1]) > _SHARP)
+    wide, narrow = (_differences(node, values, weights * part, offsets / part) for part in (1, 2))
+    apart = np.abs(wide - narrow) > _KINK * np.maximum(np.abs(wide), np.abs(narrow)) + _KINK
+    return np.asarray(np.where(apart, np.nan, wide), float)
+
+
+def _differences(node: Node, values: Sequence[Array], weights: Extended, offsets: Extended) -> Array:
     operation, orders = node.payload
-    weights, offsets = stencil(smooth=True)
     steps = [list(product(range(len(weights)), repeat=order)) for order in orders]
-    total = np.zeros([node.shape[edge] for edge in node.axes], np.longdouble)
+    total: Array = np.zeros([node.shape[edge] for edge in node.axes], np.longdouble)
     for places in product(*steps):
         moved = [
             Labelled(tuple(a.axes), value.astype(np.longdouble) + offsets[list(own)].sum())
@@ -187,7 +196,7 @@ def _slope(node: Node, values: Sequence[Array]) -> Array:
         ]
         weight = weights[[place for own in places for place in own]].prod()
         total = total + weight * _ordered(node, _evaluated(_LONG, operation, moved))
-    return np.asarray(total, float)
+    return total
 
 
 def _table(node: Node, values: Sequence[Array]) -> Array:
