@@ -29,6 +29,19 @@ ALGEBRA: dict[str, Tensor | list[Tensor]] = {
     "multiples": [2 * (3 * x) - x + Number(0) * y, 1 / (3 * x), (-2 * x) ** 2, (3 * x) ** 2 + 1 * y],
     "numbers": [x + 1 / (ONE + 2), x * (ONE + 2) ** 2, x * ONE**3, x**1, x**0 + x, (3 * ONE) * x],
     "powers": [1 / (1 / x), F.sqrt(y * y + 1) ** 2, 1 / (x**3), F.sqrt(x**2), x * x, F.frobenius2(x + y)],
+    "quotients of squares": [
+        F.sin(x) ** 2 / y**2,
+        y**-1 / x**2,
+        (1 / x**2) * F.sin(y) ** 2,
+        1 / F.sqrt(1 / x),
+    ],
+    "shares": [
+        F.sum(x**2 / (2 + x**2) + x / F.sqrt(1 + 3 * x**2)).grad(x),
+        F.sum(F.exp(x) / (F.exp(x) + F.exp(2 * x))).grad(x),
+        F.sum((F.exp(x) - 1) / (F.exp(x) + 1) + (1 - F.exp(-x)) / (1 + F.exp(-x))).grad(x),
+        tg.jvp(x * (y + F.abs(x)) ** -1, y, x),
+        _hessian(F.sqrt(1 + (x - y) ** 2), x),
+    ],
     "sums of terms": [x + y - x, (x + y) + (x - y), 3 * x - 2 * x - x, x - x, F.sum(x + s), 2 * x + 3 * x],
     "sizes": [F.mean(A), F.mean(x) * SIZE, F.sum(x + 1), A.sum("i") * F.sum(z + 1), F.mean(F.mean(A, "i"))],
     "sizes cancel": [
@@ -80,6 +93,9 @@ FUNCTIONS: dict[str, Tensor | list[Tensor]] = {
             F.erf,
             F.gelu,
         )
+    ],
+    "log-sum-exps without means": [
+        *(F.sum(F.logsumexp(A, "j") - F.sum(a, "j")) for a in (A * B, B * A)),
     ],
     "what stays whole": [F.sum(F.log_softmax(x, "i") * y), F.sum((1 - F.tanh(x) ** 2) * y)],
     "idle edges": [F.logsumexp(A - A + x, "j"), F.softmax(A - A + x, "j")],

@@ -99,9 +99,9 @@ def elementwise(library: Library, left: Value, right: Value, out: Edges, sizes: 
         left, right = right, left
     if left.below and not right.below and right.constant is None:
         left, right = right, left
-    # A divisor that is smaller than the result is inverted once, if that has a name.
-    named = right.code.text.isidentifier() and set(right.edges) != set(out)
-    below = None if named else divisor(library, right, out)
+    below = divisor(
+        library, right, out
+    )  # also where 1 / b has a name: it may be no number where a / b is one
     if below and not left.below:
         return Value(quotient(aligned(library, left, out), below), out, fresh=True)
     for one, other in ((left, right), (right, left)):

@@ -5,23 +5,23 @@ from __future__ import annotations
 import sys
 from collections import Counter
 
-from tests.float32.compare import Comparison, compared
+from tests.float32.compare import PLANS, QUANTITIES, Comparison, compared
 from tests.float32.formulas import POINTWISE, POSITIVE, VECTORS
 
 
 def main(names: list[str]) -> int:
-    """Compare; print what is worse, formula by formula, and the totals."""
-    counts: Counter[str] = Counter()
+    """Compare; print what is worse, formula by formula, and a table of how many there are of each kind."""
+    counts: Counter[tuple[str, ...]] = Counter()
     for name in [n for n in (*POINTWISE, *POSITIVE, *VECTORS) if not names or n in names]:
         found = list(compared(name))
-        kind = "vectors" if name in VECTORS else "numbers"
-        counts.update({kind: len(found)})
-        counts.update(f"{kind} {one}" for c in found for one in ("worse", "better") if getattr(c, one))
-        _print([c for c in found if c.worse], len(found), name)
-    for kind in ("numbers", "vectors"):
-        worse, better = counts[f"{kind} worse"], counts[f"{kind} better"]
-        print(f"{kind}: {counts[kind]} comparisons, worse in {worse}, better in {better}")
-    return min(1, counts["numbers worse"] + counts["vectors worse"])
+        of = "vectors" if name in VECTORS else "numbers"
+        for one in found:
+            kind = (of, one.quantity, one.plan)
+            counts.update(
+                {(*kind, "all"): 1, (*kind, "worse"): int(one.worse), (*kind, "better"): int(one.better)}
+            )
+        _print([one for one in found if one.worse], len(found), name)
+    return min(1, _table(counts))
 
 
 def _print(worse: list[Comparison], of: int, name: str) -> None:
@@ -29,6 +29,20 @@ def _print(worse: list[Comparison], of: int, name: str) -> None:
         print(f"{name}: {len(worse)} of {of}", flush=True)
         for comparison in worse[:8]:
             print("   ", comparison, flush=True)
+
+
+def _table(counts: Counter[tuple[str, ...]]) -> int:
+    """Print the table; the number of comparisons in which a plan is worse."""
+    columns = ("all", "worse", "better")
+    kinds = [(of, q, p) for of in ("numbers", "vectors") for q in QUANTITIES for p in PLANS]
+    rows = [(f"{q} of {of}, {p}", *(counts[of, q, p, c] for c in columns)) for of, q, p in kinds]
+    rows.append(("all", *(sum(row[place] for row in rows) for place in (1, 2, 3))))
+    print(f"| {'quantity, planned':32} | comparisons |  worse | better |")
+    print(f"| {'-' * 32} | ----------: | -----: | -----: |")
+    for name, *numbers in rows:
+        total, worse, better = (f"{number:,}" for number in numbers)
+        print(f"| {name:32} | {total:>11} | {worse:>6} | {better:>6} |")
+    return rows[-1][2]
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 mp.mp.dps = 150
 Numbers = NDArray[Any]
 Real = Any  # mpmath has no types
+_BEYOND = mp.mpf(10) ** 60
 
 
 class Jet:
@@ -90,7 +91,8 @@ def _number(value: Any) -> Real:
 
 
 def _exp(x: Real) -> tuple[Real, Real, Real]:
-    value = mp.exp(x)
+    # exp(-exp(1e20)) would take more digits than there is memory for, and is nothing beside any number here.
+    value = mp.mpf(0) if x < -_BEYOND else mp.exp(x)
     return value, value, value
 
 
