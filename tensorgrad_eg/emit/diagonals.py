@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tensorgrad_eg.emit.code import literal
+from tensorgrad_eg.emit.complement import complement
 from tensorgrad_eg.emit.library import Library
 from tensorgrad_eg.emit.tensors import Value, aligned, permuted, without_repeats
 from tensorgrad_eg.plan.cost import elements
@@ -49,7 +50,8 @@ def accumulations(program: Program, readers: Mapping[str, int]) -> dict[str, Acc
     steps = {step.name: step for step in program.steps}
     found: dict[str, Accumulation] = {}
     for step in program.steps:
-        if step.kind == "add" and elements(step.edges, program.sizes) >= SMALL:
+        large = step.kind == "add" and elements(step.edges, program.sizes) >= SMALL
+        if large and complement(steps, step) is None:
             terms = [(operand, on_diagonal(steps, operand)) for operand in step.operands]
             diagonals = [
                 (operand, diagonal)

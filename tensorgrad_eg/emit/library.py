@@ -28,6 +28,12 @@ LOG_SOFTMAX = """def log_softmax(z, axis):
     d = z - z.max(axis, keepdims=True)
     return d - {np}.log({np}.exp(d).sum(axis, keepdims=True))
 """
+MINUS_IDENTITY = """def minus_identity(p):
+    # p[..., k] - δ[i,k]; p sums to one, so that on the diagonal stand minus the others.
+    eye = {np}.eye(p.shape[-1], dtype=p.dtype)
+    others = p[..., None, :] * (1 - eye)
+    return others - others.sum(-1, keepdims=True) * eye
+"""
 DIAG_EMBED = """def diag_embed(a, first, second):
     # The last axis of a on the diagonal of two axes, zeros beside it.
     places = np.arange(a.shape[-1])
@@ -201,9 +207,18 @@ class Library:
         """`z - logsumexp(z)`, with the digits that the difference would lose where z is large."""
         return call("log_softmax", code.text, axes_text(axes))
 
+    def minus_identity(self, code: Code) -> Code:
+        """What sums to one along its last axis, minus the identity of that axis and a new one before it."""
+        return call("minus_identity", code.text)
+
     def helpers(self) -> dict[str, str]:
         """Functions that the source may need, by name."""
-        units = {"softmax": SOFTMAX, "logsumexp": LOGSUMEXP, "log_softmax": LOG_SOFTMAX}
+        units = {
+            "softmax": SOFTMAX,
+            "logsumexp": LOGSUMEXP,
+            "log_softmax": LOG_SOFTMAX,
+            "minus_identity": MINUS_IDENTITY,
+        }
         own = {name: text.format(np=self.module) for name, text in units.items()}
         return {**own, "diag_embed": DIAG_EMBED, "upper": UPPER, "mirrored": MIRRORED}
 

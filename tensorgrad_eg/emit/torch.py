@@ -23,6 +23,12 @@ LOG_SOFTMAX = """def log_softmax(z, dim):
     d = z - z.amax(dim, keepdim=True)
     return d - torch.log(torch.exp(d).sum(dim, keepdim=True))
 """
+MINUS_IDENTITY = """def minus_identity(p):
+    # p[..., k] - δ[i,k]; p sums to one, so that on the diagonal stand minus the others.
+    eye = torch.eye(p.shape[-1], dtype=p.dtype, device=p.device)
+    others = p.unsqueeze(-2) * (1 - eye)
+    return others - others.sum(-1, keepdim=True) * eye
+"""
 
 
 UPPER = """@lru_cache(maxsize=None)
@@ -143,7 +149,8 @@ class Torch(Library):
 
     def helpers(self) -> dict[str, str]:
         """The softmax over several axes, and the places of packed entries."""
-        return {"softmax": SOFTMAX, "log_softmax": LOG_SOFTMAX, "upper": UPPER, "mirrored": MIRRORED}
+        units = {"softmax": SOFTMAX, "log_softmax": LOG_SOFTMAX, "minus_identity": MINUS_IDENTITY}
+        return {**units, "upper": UPPER, "mirrored": MIRRORED}
 
     def multiply(self, left: Code, right: Code, fresh: bool) -> Code:
         """A product, in place where the left operand is fresh."""

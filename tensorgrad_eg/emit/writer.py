@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tensorgrad_eg.emit.code import LINE, Code, bracketed, scaled
+from tensorgrad_eg.emit.complement import with_complement
 from tensorgrad_eg.emit.diagonals import Accumulation, accumulations, added_on_diagonal, embed
 from tensorgrad_eg.emit.identifiers import identifiers, plain
 from tensorgrad_eg.emit.library import Library
@@ -193,6 +194,7 @@ class Writer:
         if embedded := self.embedded(step):
             return embedded
         step, operands = with_log_softmax(self.library, self.steps, step, self.read)
+        step, operands = with_complement(self.library, self.steps, step, operands)
         value = build(self.library, step, operands, self.program.sizes)
         return permuted(self.library, value, step.edges)
 
