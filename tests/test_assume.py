@@ -223,6 +223,12 @@ def test_norm_of_one_hot_rows_is_their_number() -> None:
     assert plan() == 3
 
 
+def test_overlaps_of_one_hot_columns_are_their_own_squares() -> None:
+    """Rules that lead in a circle end: Y is one-hot along c, and each of Y[b,c] Y[b,d] is its own square."""
+    overlap = tg.einsum("bc,bd->cd", Y, Y)
+    assert planned(overlap**2, one_hot(Y, "b")).flops == planned(overlap, one_hot(Y, "b")).flops
+
+
 def test_residuals_of_an_orthogonal_design() -> None:
     """The gradient of |y - Qx|² needs one product with Q instead of two."""
     e = F.frobenius2(yi - Q @ xj).grad(x)

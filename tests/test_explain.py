@@ -26,6 +26,7 @@ from tensorgrad_eg.rules.catalogue import rules_of
 from tensorgrad_eg.rules.files import rule_files, rule_folder
 from tensorgrad_eg.verify import evaluate
 
+M = tg.Variable("M", i="i", c="m")
 RULES = {rule.name: rule for rule in rules_of(rule_files())}
 
 
@@ -363,3 +364,19 @@ def test_a_derivative_without_entries() -> None:
     text = str(tg.optimize(tg.functions.sum(tg.functions.sin(B)).grad(B), {"m": 2, "n": 0}).explain())
     assert "cos" in text
     assert "NOT CONFIRMED" not in text
+
+
+@pytest.mark.parametrize(
+    ("e", "sizes"),
+    [
+        (tg.functions.sum(tg.functions.relu(M * tg.delta("c", "b", size="m"))).grad(M), {"m": 3, "i": 2}),
+        (tg.functions.sum(tg.functions.abs(M * tg.delta("c", "b", size="m"))).grad(M), {"m": 3, "i": 2}),
+        (M * tg.delta("c", "b", size="m"), {"m": 0, "i": 2}),
+        (tg.functions.mean(M).grad(M), {"m": 0, "i": 2}),
+    ],
+)
+def test_kinks_and_sizes_of_zero_are_explained(e: tg.Tensor, sizes: dict[str, int]) -> None:
+    """Where differences see half a slope, no entry or 0/0, no right step is refuted, and each is written."""
+    derivation = tg.optimize(e, sizes).explain()
+    assert "NOT CONFIRMED" not in str(derivation)
+    assert list(derivation)

@@ -12,7 +12,7 @@ import pytest
 from soak import pool, trial
 from soak.__main__ import main
 from soak.judge import Failure, wrong
-from soak.pointwise import derivatives
+from soak.pointwise import derivatives, from_tanh
 from soak.problems import Problem, problem
 from soak.reference import expected
 from soak.report import script
@@ -78,6 +78,38 @@ def test_a_pole_is_no_ordinary_number(found: float, fine: bool) -> None:
     """Where the definition divides by zero, zero is a wrong answer."""
     e = expected([1 / (x - x)], ARRAYS, {"n": 3})
     assert (wrong([np.full(3, found)], e) == "") is fine
+
+
+def test_saturated_slopes_may_be_as_far_off_as_libraries_have_them() -> None:
+    """At x = 12 the slope of tanh made of 1 - tanh² has six digits, which is fine; half of it is not."""
+    arrays = {"x": np.array([12.0, 1.0, 0.5])}
+    e = expected([F.sum(F.tanh(x)).grad(x)], arrays, {"n": 3})
+    assert e.values[0][0] == pytest.approx(np.cosh(12.0) ** -2, rel=1e-12)
+    assert wrong([1 - np.tanh(arrays["x"]) ** 2], e) == ""
+    assert "right" in wrong([np.array([0.0, 0.5, 0.5]) * e.values[0] + 1e-11], e)
+    for order in range(4):
+        at = np.linspace(-1, 1, 5)
+        assert from_tanh(np.tanh(at), order) == pytest.approx(derivatives("tanh", at, order), abs=1e-14)
+
+
+def test_what_is_infinite_has_no_derivative() -> None:
+    """1/relu(x) is infinite for x < 0, so the data are no test of it; of relu(x) the slope there is 0."""
+    arrays = {"x": np.array([-1.0, 1.0, 2.0])}
+    inverse, plain = (
+        expected([e.grad(x)], arrays, {"n": 3}) for e in (F.sum(1 / F.relu(x)), F.sum(F.relu(x)))
+    )
+    assert not inverse.finite
+    assert wrong([np.array([np.nan, -1.0, -0.25])], inverse) == ""
+    assert plain.values[0].tolist() == [0.0, 1.0, 1.0]
+    assert "right" in wrong([np.array([7.0, 1.0, 1.0])], plain)
+
+
+def test_source_that_reads_no_array_is_told_the_dtype() -> None:
+    """The Hessian of x·x / 3 reads nothing: its torch source makes float32 unless told, and is told."""
+    p = Problem(
+        (tg.hessian(x @ x / 3, x),), "tensor", {"n": 2}, {"effort": 0}, ("torch", "opt_einsum"), seed=(0, 1)
+    )
+    assert trial.trial(p).failures == []
 
 
 def test_problems_are_the_same_everywhere() -> None:

@@ -260,7 +260,8 @@ class Engine:
         Rules that go round in a circle, and make nothing new, are left after so many rounds: all the forms on
         it are equal.
         """
-        before, limit, nodes = self.done, _ROUNDS + self.loaded, 0
+        before, limit = self.done, _ROUNDS + self.loaded
+        sizes: list[int] = []  # from half-way on: on a circle there may be more terms now, and fewer then
         for rounds in range(limit):
             self.run("analysis", saturate=True)
             if self.run("recognise", saturate=True):
@@ -268,11 +269,11 @@ class Engine:
             changed = [self.run(ruleset) for ruleset in rulesets]
             if not any(changed):
                 return rounds > 0
-            if rounds == limit // 2:
-                nodes = self.count()
+            if rounds >= limit // 2:
+                sizes.append(self.count())
             if self.done - before > _MATCHES:
                 raise self._endless(rulesets[-1])
-        if self.count() > nodes:
+        if max(sizes[len(sizes) // 2 :]) > max(sizes[: len(sizes) // 2]):
             raise self._endless(rulesets[-1])
         return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from tensorgrad_eg.errors import TensorgradError, suggestion
@@ -12,7 +13,8 @@ from tensorgrad_eg.explain.replay import replay
 from tensorgrad_eg.explain.searching import costed_phases, ledger
 from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.explain.writer import Writer
-from tensorgrad_eg.expr import variables
+from tensorgrad_eg.expr import Tensor, Variable, variables
+from tensorgrad_eg.expr.sizes import empty
 
 if TYPE_CHECKING:
     from tensorgrad_eg.api import Problem
@@ -55,7 +57,7 @@ def explain(problem: Problem, plan: Plan, check: bool = True, detail: Detail = "
         raise DetailError.of(detail)
     world = World(problem.derived.symbols)
     bench = Bench(problem.files, problem.derived.facts)
-    writer = Writer(world, variables(problem.expressions), check, problem.facts)
+    writer = Writer(world, _given(problem.expressions, plan.sizes), check, problem.facts)
     replayed = []
     for number, stage in enumerate(problem.derived.stages):
         with bench.fresh(facts=stage.phase == "facts") as engine:
@@ -67,3 +69,12 @@ def explain(problem: Problem, plan: Plan, check: bool = True, detail: Detail = "
     phases = [directed_phase(writer, stage, done, outputs) for stage, done in replayed]
     phases = costed_phases(problem, plan, writer, bench, found, phases)
     return Derivation(tuple(phase for phase in phases if phase.steps), plan.flops, detail, found[0].cost)
+
+
+def _given(expressions: Sequence[Tensor], sizes: Mapping[str, int]) -> dict[str, Variable]:
+    """The variables; where a size is zero it is a number in every term, and so it is in these."""
+    zero = empty(sizes)
+    return {
+        name: Variable(name, {edge: 0 if size in zero else size for edge, size in v.shape.items()})
+        for name, v in variables(expressions).items()
+    }

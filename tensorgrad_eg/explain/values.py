@@ -26,7 +26,7 @@ from tensorgrad_eg.expr import arrays as op
 from tensorgrad_eg.expr.arrays import Labelled, Numpy
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.verify.classes import Draw
-from tensorgrad_eg.verify.differences import stencil
+from tensorgrad_eg.verify.differences import one_sided, stencil
 
 #: Points with numbers of both signs, and with positive ones.
 _SIGNED, _POSITIVE = (0, 1), (2, 3)
@@ -55,7 +55,7 @@ class Values:
         """Points of a world, at which the facts are true; each is drawn when it is needed."""
         self.world = world
         self.seed, self.facts = seed, facts
-        self.points: dict[int, Point] = {}
+        self.points: dict[tuple[int, bool, int], Point] = {}
         self._symbols: dict[int, bool] = {}
 
     def differ(self, one: int, other: int) -> float:
@@ -63,7 +63,7 @@ class Values:
 
         It is infinite where only one of them is finite. It is the largest at two points with numbers of both
         signs or, where no logarithm exists there, with positive numbers. What is evaluated by differences may
-        be at a kink: of that it is the least.
+        be at a kink, as relu(δ·x) is wherever δ is 0: of that it is the least, slopes of one side included.
         """
         if one == other:
             return 0.0
@@ -73,6 +73,8 @@ class Values:
             finite: list[float] = []
             for n in points:
                 gap = self._differ(n, one, other)
+                if derived and TOLERANCE <= gap < math.inf:
+                    gap = min(gap, self._differ(n, one, other, -1), self._differ(n, one, other, 1))
                 apart = gap if gap == math.inf else apart
                 finite += [gap] if math.isfinite(gap) else []
                 if derived and gap < TOLERANCE:
@@ -81,21 +83,25 @@ class Values:
                 return min(finite) if derived else max(finite)
         return apart
 
-    def _differ(self, n: int, one: int, other: int) -> float:
-        gap, size = self._point(n).differ(one, other)
+    def _differ(self, n: int, one: int, other: int, side: int = 0) -> float:
+        gap, size = self._point(n, side=side).differ(one, other)
         if not gap > TOLERANCE * size or gap == math.inf:
             return gap / size if gap and size else gap
+        near, rough = self._point(n, side=side), self._point(n, rough=True, side=side)
         with np.errstate(all="ignore"):
-            pairs = [(self._point(n).value(at), self._point(n, rough=True).value(at)) for at in (one, other)]
-            doubt = max((_gap(self._point(n).library, *pair)[0] for pair in pairs), default=0.0)
+            pairs = [(near.value(at), rough.value(at)) for at in (one, other)]
+            doubt = max((_gap(near.library, *pair)[0] for pair in pairs), default=0.0)
         return gap / max(size, _DOUBT * doubt / TOLERANCE if math.isfinite(doubt) else 0.0)
 
-    def _point(self, n: int, rough: bool = False) -> Point:
-        """The n-th point; `rough` with fewer digits and other differences, to see what is no digit."""
-        key = -1 - n if rough else n
+    def _point(self, n: int, rough: bool = False, side: int = 0) -> Point:
+        """The n-th point; `rough` with fewer digits and other differences, to see what is no digit.
+
+        With a side, differences are taken on that side alone.
+        """
+        key = n, rough, side
         if key not in self.points:
             draw = Draw(self.seed + n, n in _POSITIVE, self.facts)
-            self.points[key] = Point(self.world, draw, turn=n, rough=rough)
+            self.points[key] = Point(self.world, draw, turn=n, rough=rough, side=side)
         return self.points[key]
 
     def _derived(self, at: int) -> bool:
@@ -115,14 +121,15 @@ class Values:
 class Point:
     """The values of terms for one draw of data."""
 
-    def __init__(self, world: World, draw: Draw, turn: int = 0, rough: bool = False) -> None:
+    def __init__(self, world: World, draw: Draw, turn: int = 0, rough: bool = False, side: int = 0) -> None:
         """No values yet; points of different turns have different sizes."""
         self.world, self.draw = world, draw
         self.library = Numpy(np.float64 if rough else np.longdouble)
         self.values: dict[int, Labelled | None] = {}
         self._sizes: dict[str, int] = {}
         self._lengths = _lengths(world, turn)
-        weights, offsets = stencil(smooth=False)  # narrow: a norm close to zero bends as sharply as a kink
+        # Narrow: a norm close to zero bends as sharply as a kink.
+        weights, offsets = one_sided(side) if side else stencil(smooth=False)
         narrower = 2 if rough else 1
         self.weights, self.offsets = weights * narrower, offsets / narrower
 
@@ -216,8 +223,8 @@ class Point:
         return None if value is None else op.add(self.library, [value, along])
 
     def difference(self, value: Labelled | None, step: float) -> Labelled | None:
-        """The weighted sum over the offsets."""
-        if value is None:
+        """The weighted sum over the offsets; nothing of what is nowhere a number, such as 0/0."""
+        if value is None or (value.array.size and not np.isfinite(value.array).any()):
             return None
         if _OFFSETS not in value.edges:
             return Labelled((), self.library.number(0.0))

@@ -200,7 +200,10 @@ class Plan:
         return function(like.dtype, like.device) if backend == "torch" else function(like.dtype)
 
     def code(self, backend: str = "torch") -> str:
-        """Source that runs when it is pasted into an empty file, for torch, numpy, jax or opt_einsum."""
+        """Source that runs when it is pasted into an empty file, for torch, numpy, jax or opt_einsum.
+
+        Where it reads no array it takes a `dtype` (and for torch a `device`): the library's own unless given.
+        """
         source = str(import_module("tensorgrad_eg.emit").emit(self.program, backend, self.structure))
         return self._premise() + source
 

@@ -10,6 +10,10 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,3 +33,24 @@ def stencil(smooth: bool) -> tuple[Extended, Extended]:
     half = np.array([np.longdouble(round(w * 840)) / 840 for w in _WEIGHTS])
     steps = np.arange(1, 5).astype(np.longdouble) * width
     return np.concatenate([half, -half]) / width, np.concatenate([steps, -steps])
+
+
+def one_sided(side: int) -> tuple[Extended, Extended]:
+    """The same from one side alone (-1 or 1), the point itself left out: the slope beside a kink or a jump.
+
+    >>> weights, offsets = one_sided(1)
+    >>> slope = weights @ np.abs(offsets)
+    >>> bool(abs(slope - 1) < 1e-12), bool(one_sided(-1)[1].max() < 0)
+    (True, True)
+    """
+    width = np.longdouble(2e-4) * side
+    places = range(1, 7)
+    numbers = [_slope_at_zero(k, [m for m in places if m != k]) for k in places]
+    weights = np.array([np.longdouble(w.numerator) / np.longdouble(w.denominator) for w in numbers])
+    return weights / width, np.array(places).astype(np.longdouble) * width
+
+
+def _slope_at_zero(k: int, others: Sequence[int]) -> Fraction:
+    """The slope at 0 of the polynomial that is 1 at k and 0 at the others."""
+    terms = [prod(-n for n in others if n != m) for m in others]
+    return Fraction(sum(terms), prod(k - n for n in others))

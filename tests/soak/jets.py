@@ -92,17 +92,19 @@ def coefficient(jet: Jet, tag: int) -> Jet:
 def composed(jet: Jet, derivative: Callable[[Array, int], Array]) -> Jet:
     """f of a value: for each set, the sum over its partitions of f⁽ⁿ⁾ times the coefficients of the n blocks.
 
-    Where a coefficient is zero nothing depends on the infinitesimal, whatever the derivative of f is there.
+    Where a coefficient is zero nothing depends on the infinitesimal, whatever the derivative of f is there;
+    but what is infinite, as 1/relu(x) is for x < 0, has no derivative.
     """
     base = jet[()]
     tags = sorted({tag for known in jet for tag in known})
     slopes = [Part(base.labels, derivative(base.array, n)) for n in range(len(tags) + 1)]
+    known = np.isfinite(slopes[0].array)
     terms: list[Jet] = []
     for found, partition in _partitions(tags):
         if all(block in jet for block in partition):
             term = slopes[len(partition)]
             for block in partition:
-                term = _weighed(term, jet[block])
+                term = _weighed(term, jet[block], Part(base.labels, known))
             terms.append({found: term})
     return added(terms)
 
@@ -156,7 +158,8 @@ def _times(a: Part, b: Part, over: Container[str]) -> Part:
     return Part(tuple(kept), np.asarray(array))
 
 
-def _weighed(slope: Part, coefficient: Part) -> Part:
+def _weighed(slope: Part, coefficient: Part, known: Part) -> Part:
     axes = _axes(slope, coefficient)
     factor = full(coefficient, axes).array
-    return Part(tuple(axes), np.where(factor == 0, 0.0, full(slope, axes).array * factor))
+    still = (factor == 0) & full(known, axes).array.astype(bool)
+    return Part(tuple(axes), np.where(still, 0.0, full(slope, axes).array * factor))

@@ -53,6 +53,18 @@ def _tanh(x: Array, order: int) -> Array:
     return np.tanh(x) if order == 0 else 2.0 ** (order + 1) * _sigmoids(2 * x, order)
 
 
+def from_tanh(t: Array, order: int) -> Array:
+    """The derivatives of tanh as libraries have them, from its value: 1 - t², and what that becomes.
+
+    In saturation, where t is close to 1, these have no digits left.
+    """
+    slope = Polynomial([1.0, 0.0, -1.0])
+    factor = Polynomial([0.0, 1.0])
+    for _ in range(order):
+        factor = factor.deriv() * slope
+    return np.asarray(factor(t))
+
+
 def _erf(x: Array, order: int) -> Array:
     if order == 0:
         return np.asarray(np.vectorize(math.erf, otypes=[float])(x))

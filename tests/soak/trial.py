@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -165,8 +166,14 @@ class _Trial:
         namespace: dict[str, Any] = {"__name__": "pasted"}
         exec(compile(plan.code(backend), f"<pasted {backend}>", "exec"), namespace)
         function: Callable[..., Any] = namespace["plan"]
-        read = [name for name in inspect.signature(function).parameters if name in arrays]
-        results = function(*(arrays[name] for name in read))
+        parameters = inspect.signature(function).parameters
+        read = [name for name in parameters if name in arrays]
+        given = {}
+        if "dtype" in parameters:
+            # Source that reads no array has none to take a dtype from: it has the library's default, which is
+            # float32 for torch, as whatever makes a tensor there, unless it is told.
+            given["dtype"] = import_module("torch" if backend == "torch" else "numpy").float64
+        results = function(*(arrays[name] for name in read), **given)
         if "structured" not in self.problem.options:  # whose code computes the pieces
             self._compare(backend, results, right)
 
