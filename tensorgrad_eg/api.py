@@ -22,7 +22,7 @@ from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.modes import with_modes
 from tensorgrad_eg.egraph.processes import import_engine
 from tensorgrad_eg.egraph.saturate import Budget, Report
-from tensorgrad_eg.errors import LostTermError, OperandError, WrongPlanError
+from tensorgrad_eg.errors import LostTermError, OperandError, TimeLimitError, WrongPlanError
 from tensorgrad_eg.expr import Number, Tensor, as_tensor, variables
 from tensorgrad_eg.expr.sizes import empty
 from tensorgrad_eg.expr.sizes import numbers as checked_numbers
@@ -34,6 +34,7 @@ from tensorgrad_eg.extract.extract import started as first_program
 from tensorgrad_eg.extract.halves import discounted, halved, orders_of
 from tensorgrad_eg.extract.lower import with_classes
 from tensorgrad_eg.extract.pieces import Pieces, pieces
+from tensorgrad_eg.extract.search import Solution
 from tensorgrad_eg.options import check_options
 from tensorgrad_eg.plan.cost import total_flops
 from tensorgrad_eg.plan.folding import fold
@@ -47,6 +48,9 @@ from tensorgrad_eg.verify.refusal import Refusal
 
 #: How long a plan may be checked before it is returned: so many seconds, or this share of what planning took.
 _CHECK_SECONDS, _CHECK_SHARE = 0.05, 0.1
+
+#: The effort of a plan that was to have none, and would cost more than automatic differentiation.
+_LITTLE = 0.1
 
 #: So much of its time a plan has even where the first import of the engine took longer than the rest.
 _AFTER_IMPORT = 0.5
@@ -73,6 +77,11 @@ class Problem:
     symmetric: bool = False
     verify: bool = True
     _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict)
+    #: Programs with halves, each with the solution whose number it is filed under.
+    _halves: dict[tuple[int, tuple[tuple[str, int], ...]], tuple[Solution, Program]] = field(
+        default_factory=dict
+    )
+    _baselines: dict[tuple[tuple[str, int], ...], Baseline] = field(default_factory=dict)
 
     def extracted(
         self,
@@ -98,7 +107,7 @@ class Problem:
             self.searched, roots, sizes, self.seed, deadline=deadline,
             reprice=lambda priced: discounted(priced, self.searched.orders(priced.snapshot)),
         )  # fmt: skip
-        costs = [total_flops(self._halved(found, sizes)) for found in (best, other)]
+        costs = [total_flops(self._halved(found, sizes, deadline)) for found in (best, other)]
         return best if costs[0] <= costs[1] else replace(other, certificate=best.certificate)
 
     def _lowered(self, best: Extracted, sizes: Mapping[str, int]) -> Program:
@@ -110,11 +119,16 @@ class Problem:
         ]
         return with_classes(best.priced, best.solution, given, self._outputs(), dict(sizes))
 
-    def _halved(self, best: Extracted, sizes: Mapping[str, int]) -> Program:
-        program, classes = self._with_classes(best, sizes)
-        given = orders_of(program, classes, self.searched.orders(best.priced.snapshot))
-        facts = [fact for fact in self.facts if fact.kind in ("symmetric", "diagonal")]
-        return halved(program, [(f.variable.name, (min(f.axes), max(f.axes))) for f in facts], given)
+    def _halved(self, best: Extracted, sizes: Mapping[str, int], deadline: Deadline | None = None) -> Program:
+        """A program with symmetric halves; proofs of symmetry take long, and are looked for once."""
+        key = id(best.solution), tuple(sorted(sizes.items()))
+        if key not in self._halves:
+            program, classes = self._with_classes(best, sizes)
+            given = orders_of(program, classes, self.searched.orders(best.priced.snapshot))
+            facts = [fact for fact in self.facts if fact.kind in ("symmetric", "diagonal")]
+            known = [(f.variable.name, (min(f.axes), max(f.axes))) for f in facts]
+            self._halves[key] = best.solution, halved(program, known, given, deadline)
+        return self._halves[key][1]
 
     def plan(
         self,
@@ -128,7 +142,7 @@ class Problem:
         limit = deadline or Deadline.of(self.again.keywords["seconds"])
         try:
             best = self.extracted(numbers, progress, deadline)
-            plan = self._assembled(best, numbers)
+            plan = self._assembled(best, numbers, limit)
         except (LookupError, ProgramError, LostTermError) as error:
             if not self.again.keywords["rules"]:
                 raise
@@ -137,11 +151,26 @@ class Problem:
         if self.verify:
             self._verified(plan, best, limit)
             timed(self.report, "verify", started)
+        return plan if self.again.keywords["effort"] else self._affordable(plan, limit)
+
+    def _affordable(self, plan: Plan, limit: Deadline) -> Plan:
+        """A plan without a search, unless another mode of differentiation costs less: then with a search."""
+        with suppress(TimeLimitError):
+            if plan.flops > self.baseline(plan.sizes, limit) and not limit.over:
+                found = self.again(plan.sizes, effort=_LITTLE, seconds=limit.left)
+                return found if found.flops < plan.flops else plan
         return plan
 
-    def _assembled(self, best: Extracted, numbers: dict[str, int], plainly: bool = False) -> Plan:
+    def _assembled(
+        self,
+        best: Extracted,
+        numbers: dict[str, int],
+        deadline: Deadline | None = None,
+        plainly: bool = False,
+    ) -> Plan:
         """The plan of a program that was found; `plainly` leaves the order of its axes as it is."""
-        program = self._halved(best, numbers) if self.symmetric else self._lowered(best, numbers)
+        halves = self.symmetric
+        program = self._halved(best, numbers, deadline) if halves else self._lowered(best, numbers)
         about = (self.structure, lambda: self.baseline(numbers), self.report, self, best.certificate)
         if self.pieces is None:
             program = fold(program) if plainly else program
@@ -154,7 +183,8 @@ class Problem:
         seconds = max(_CHECK_SECONDS, _CHECK_SHARE * sum(self.report.phases.values()))
         return kept(
             self.expressions,
-            lambda small: self._assembled(best.at(small), dict(small), plainly=True),
+            # No proofs for sizes at which nobody would pack anything.
+            lambda small: self._assembled(best.at(small), dict(small), Deadline(0.0), plainly=True),
             sizes,
             self.facts,
             seconds,
@@ -195,11 +225,16 @@ class Problem:
             for n, (e, encoded) in enumerate(zip(self.expressions, self.derived.outputs, strict=True))
         ]
 
-    def baseline(self, sizes: Mapping[str, int]) -> Baseline:
+    def baseline(self, sizes: Mapping[str, int], deadline: Deadline | None = None) -> Baseline:
         """What automatic differentiation pays: the program the search started from, or the cheapest mode."""
-        start = self.extracted(sizes).start_cost
-        cost, costs = modes(self.expressions, sizes, Engines(self.files, rulesets=DERIVE))
-        return Baseline(cost, costs) if costs else Baseline(start, {"reverse": start})
+        key = tuple(sorted(sizes.items()))
+        if key not in self._baselines:
+            start = self.extracted(sizes).start_cost
+            engines = Engines(self.files, deadline=deadline or Deadline(), rulesets=DERIVE)
+            cost, costs = modes(self.expressions, sizes, engines)
+            found = Baseline(cost, costs) if costs else Baseline(start, {"reverse": start})
+            self._baselines[key] = found
+        return self._baselines[key]
 
     def resize(self, plan: Plan, sizes: Mapping[str, int]) -> Plan:
         """The same e-graph, priced for other sizes; where others are zero than before, another e-graph."""
@@ -239,7 +274,8 @@ def optimize(
     or Ctrl-C, it returns the best so far. Only until there is a first program both are errors. With
     `extract="exact"` a solver (the extra `exact`) takes as long again to prove the plan optimal in its
     e-graph, or to bound what is left: see `plan.certificate`. `effort` scales how far the search goes:
-    2 looks at about twice as many terms, 0 takes the program that differentiation gives.
+    2 looks at about twice as many terms, 0 takes the program that differentiation gives (and searches a
+    little only where that costs more than the baseline).
 
     `assume` has facts about variables, such as `tg.assume.symmetric(A)`, that are true of every array the
     plan will be called with. Derivatives are worked out without them.

@@ -25,7 +25,8 @@ _TRACE = F.dot(A, tg.delta("i", "j", size="n"), "i", "j")
         ((v * tg.delta("k", "m", size="n")).grad(v), 0),
         ((A + A.rename(i="j", j="i")).grad(A), 1),
         ((A * 2).grad(A), 1),
-        ((A * x).grad(A), 1 + 3**-2),
+        ((A * x).grad(A), 1),
+        (F.exp(A).grad(A), 1 + 3**-2),
         (tg.hessian(F.sum(C * C) / 3, C), 1),
     ],
 )
@@ -48,6 +49,12 @@ def test_products_of_identities_are_free(e: tg.Tensor, entries: float) -> None:
         ((A * x + A.rename(i="j", j="i")).grad(A), {"n": 3}),
         (F.exp((A + A) / F.sqrt(F.frobenius2(A + A) + 1)).grad(A), {"n": 3}),
         ((u * F.sum(F.softmax(A, "i") * A)).grad(A), {"n": 2, "m": 2}),
+        (F.exp(A).grad(A), {"n": 2}),
+        (F.exp(C).grad(C), {"n": 2}),
+        (tg.hessian(F.sum(F.tanh(A)), A), {"n": 1}),
+        (F.exp(F.tanh(F.log_softmax(F.softplus(A), "i", "j"))).grad(A), {"n": 1}),
+        ((F.exp(v / 2) * F.sum(F.exp(v / 2))).grad(v), {"n": 2}),
+        (tg.hessian(F.sum(C) / 3, C), {"n": 1}),
     ],
 )
 @pytest.mark.parametrize("effort", [0, 1])
@@ -84,3 +91,24 @@ def test_reading_a_diagonal_is_free() -> None:
     plan = tg.optimize(diagonal, {"n": 3}, effort=0)
     np.testing.assert_allclose(plan(**arrays), np.exp(np.diag(arrays["B"])))
     assert plan.flops <= 2 * 27 + 9
+
+
+@pytest.mark.parametrize("effort", [0, 1])
+def test_what_is_written_on_diagonals_is_not_multiplied_by_their_zeros(effort: int) -> None:
+    """The Jacobian of exp is infinite where exp is, and 0 beside the diagonals, not NaN."""
+    plan = tg.optimize(F.exp(A).grad(A), {"n": 2}, effort=effort)
+    with np.errstate(over="ignore"):
+        found = plan(A=np.array([[1e3, 0.0], [1.0, 1e3]]))
+    right = np.zeros((4, 4))
+    np.fill_diagonal(right, [np.inf, 1.0, np.e, np.inf])
+    np.testing.assert_allclose(found.reshape(4, 4), right)
+
+
+def test_no_pass_costs_less_than_nothing() -> None:
+    """A gradient that its own derivative shows to be constant makes no baseline negative."""
+    B, step = tg.Variable("B", i="n", l="n"), tg.Variable("step", q="n", l="n")
+    inner = tg.einsum("il,ql,li,qp->", B, step, tg.delta("l", "i", size="n"), tg.delta("q", "p", size="n"))
+    for effort in (0, 1):
+        plan = tg.optimize(tg.hessian(inner, step), {"n": 3}, effort=effort)
+        assert 0 == plan.flops <= plan.baseline
+        assert min(plan.baseline.modes.values()) >= 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tensorgrad_eg.egraph.engine import Engine, SpentError
@@ -26,6 +27,8 @@ _SINKS = 2
 _SETTLING = 5
 #: … as long as the e-graph has less than so many times the e-nodes of the search.
 _SINKING = 2
+#: Of how many deltas before a tensor one identity is made, at most.
+_DIAGONALS = 6
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,12 @@ def saturate(
         report.stopped = f"seconds ({deadline.seconds:g})"
     except KeyboardInterrupt:
         report.stopped = "interrupted"
+    engine.deadline, engine.ceiling = deadline.part(_LAST), None
+    if report.stopped != "interrupted":
+        with suppress(TimeLimitError, KeyboardInterrupt):
+            _write(engine)
     report.nodes = engine.count()
-    engine.deadline, engine.ceiling = deadline, None
+    engine.deadline = deadline
 
 
 def _rounds(engine: Engine, budget: Budget, report: Report, progress: Callable[[int, int], None]) -> str:
@@ -183,6 +190,14 @@ def _sink(engine: Engine, nodes: int) -> None:
             break
         engine.run("recognise", saturate=True)
     engine.run("analysis", saturate=True)
+
+
+def _write(engine: Engine) -> None:
+    """Says of what is on several diagonals that it is written down once, be there a search or not."""
+    for _ in range(_DIAGONALS):
+        if not engine.run("written"):
+            break
+        engine.run("analysis", saturate=True)
 
 
 def _judged(engine: Engine, widely: bool = False) -> bool:

@@ -51,6 +51,9 @@ def _passes(e: Derivative, sizes: Mapping[str, int], engines: Engines) -> tuple[
     once = _cost([inner], sizes, engines)
     forward = _cost([inner, Tangent(inner, e.wrt, v)], sizes, engines) - once
     reverse = _cost([inner, Derivative(Contract(inner.edges, inner, u), e.wrt)], sizes, engines) - once
+    # What is differentiated may be cheaper together with its derivative, which shows that it is constant: no
+    # pass costs less than nothing, nevertheless.
+    forward, reverse = max(forward, 0), max(reverse, 0)
     return forward * _entries(e.wrt.shape, sizes), reverse * _entries(inner.shape, sizes)
 
 

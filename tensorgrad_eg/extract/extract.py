@@ -39,6 +39,7 @@ SEARCH = frozenset(
         "sink",
         "sunk",
         "meet",
+        "written",
     }
 )
 #: Rip-up steps from each start, and how often: several short searches end in more places than a long one.

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
+from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.extract.canonical import Order
 from tensorgrad_eg.extract.priced import UNIT, Priced, Way
 from tensorgrad_eg.extract.proofs import Axes
@@ -30,11 +31,17 @@ _Labels = tuple[str, str]
 ClassOrders = Mapping[int, Sequence[tuple[str, ...]]]
 
 
-def halved(program: Program, known: Iterable[tuple[str, Axes]] = (), given: Orders | None = None) -> Program:
+def halved(
+    program: Program,
+    known: Iterable[tuple[str, Axes]] = (),
+    given: Orders | None = None,
+    deadline: Deadline | None = None,
+) -> Program:
     """The program with symmetric work done once, where that saves more than packing and unpacking cost.
 
     `known` are pairs of axes in which inputs are symmetric, `given` orders in which axes of steps may be
-    read: what the program's steps alone do not show. A program that packs already is left as it is.
+    read: what the program's steps alone do not show. At the deadline no more proofs are looked for. A program
+    that packs already is left as it is.
 
     Example:
         >>> from tensorgrad_eg.plan.program import Input, Output
@@ -49,7 +56,7 @@ def halved(program: Program, known: Iterable[tuple[str, Axes]] = (), given: Orde
     """
     if any(step.kind in ("pack", "unpack") for step in program.steps):
         return program
-    found = symmetries(program, known, given)
+    found = symmetries(program, known, given, deadline)
     options = {step.name: list(_options(step, found)) for step in program.steps}
     least = total_flops(program) * _SMALL
     cost = costs(program)

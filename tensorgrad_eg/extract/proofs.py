@@ -8,14 +8,17 @@ what it is under exchanged names, and the rules are run for a while.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from math import isfinite
 
+from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.renaming import Symbols, renamed
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.alias import class_symmetries
 from tensorgrad_eg.extract.extract import SEARCH
 from tensorgrad_eg.plan.program import Operand, Program, Step
@@ -42,11 +45,12 @@ class Proofs:
         ([(0, 1)], [])
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, deadline: Deadline | None = None) -> None:
         """Nothing has been looked for yet."""
+        self.deadline = deadline or Deadline()
         self.steps = {step.name: step for step in program.steps}
         self.sizes = program.sizes
-        self.engines = Engines(rulesets=SEARCH)
+        self.engines = Engines(deadline=self.deadline, rulesets=SEARCH)
         self.left = _TENSORS
 
     def symmetric(self, name: str, pairs: Sequence[Axes]) -> list[Axes]:
@@ -54,14 +58,20 @@ class Proofs:
         term = _Term(self.steps, self.sizes)
         root = term.step(name)
         edges = self.steps[name].edges
-        if self.left <= 0 or len(term.dag.nodes) > _LARGEST or set(edges) != term.dag.free[root]:
+        if (
+            self.deadline.over
+            or self.left <= 0
+            or len(term.dag.nodes) > _LARGEST
+            or set(edges) != term.dag.free[root]
+        ):
             return []
         self.left -= 1
         for n, (a, b) in enumerate(pairs):
             one, two = edges[a], edges[b]
             term.dag.roots[f"exchanged {n}"] = renamed(term.dag, root, {one: two, two: one}, term.symbols)
         term.dag.roots["tensor"] = root
-        with self.engines.lend(SEARCH) as engine:
+        found: frozenset[tuple[str, str]] = frozenset()
+        with suppress(TimeLimitError, KeyboardInterrupt), self.engines.lend(SEARCH) as engine:
             found = _symmetries(engine, term)
         return [(a, b) for a, b in pairs if (min(edges[a], edges[b]), max(edges[a], edges[b])) in found]
 

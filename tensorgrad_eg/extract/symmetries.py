@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from fractions import Fraction
 from itertools import count
 
+from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.extract.canonical import Order, Read
 from tensorgrad_eg.extract.closure import LEAF, Closure, Node, kind
 from tensorgrad_eg.extract.likely import likely
@@ -21,12 +22,15 @@ Orders = Mapping[str, Iterable[Order]]
 
 
 def symmetries(
-    program: Program, known: Iterable[tuple[str, Axes]] = (), given: Orders | None = None
+    program: Program,
+    known: Iterable[tuple[str, Axes]] = (),
+    given: Orders | None = None,
+    deadline: Deadline | None = None,
 ) -> dict[str, list[Axes]]:
     """For every tensor of a program the pairs of axes in which it is symmetric, whatever the arrays are.
 
     `known` are pairs of axes of inputs in which they are symmetric; `given` are orders in which the axes of
-    a step may be read, as far as they are known otherwise.
+    a step may be read, as far as they are known otherwise. At the deadline no more proofs are looked for.
 
     Example:
         >>> from tensorgrad_eg.plan.program import Input, Output
@@ -45,7 +49,7 @@ def symmetries(
             work.closure.same(work.tensors[name], order, work.tensors[name], range(len(order)))
     work.closure.run()
     if not any(step.kind in ("pack", "unpack") for step in program.steps):
-        _look_further(work, likely(program, known))
+        _look_further(work, likely(program, known), deadline or Deadline())
     found = {}
     for name, at in work.tensors.items():
         shape = program.shape(name)
@@ -53,9 +57,9 @@ def symmetries(
     return found
 
 
-def _look_further(work: _Statement, candidates: Mapping[str, Iterable[Axes]]) -> None:
+def _look_further(work: _Statement, candidates: Mapping[str, Iterable[Axes]], deadline: Deadline) -> None:
     """Looks for proofs by the rules of what may be symmetric, and is not known to be."""
-    proofs = Proofs(work.program)
+    proofs = Proofs(work.program, deadline)
     for name in proofs.steps:
         at = work.tensors[name]
         missing = sorted(set(candidates[name]) - set(work.closure.pairs(at)))

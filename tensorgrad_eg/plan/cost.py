@@ -3,12 +3,13 @@
 A contraction costs the product of all its sizes, twice that if something is summed; additions, reductions and
 functions count per element, and so does packing a symmetric pair or unpacking it; renaming, reading (a
 diagonal, too) and constants are free. So are identities, and identities that are put on the diagonal of
-another one: they are written down, and no number in them has to be computed.
+another one: they are written down, and no number in them has to be computed. For the same reason a tensor
+that is put on several diagonals is paid once, at its full size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import prod
 
@@ -75,36 +76,48 @@ def costs(program: Program) -> dict[str, int]:
     """
     deltas: set[str] = set()
     identities: set[str] = set()
+    diagonals: dict[str, str] = {}  # what is put on a diagonal, by the step that does it
     found: dict[str, int] = {}
     for step in program.steps:
         product = step.kind == "contract" and not step.over
         view = product and len(step.operands) == 1  # a diagonal that is read
         if step.kind == "delta":
             deltas.add(step.name)
-        if step.kind == "delta" or (
-            product and _all_in(step, identities) and (view or _on_diagonal(step, deltas))
-        ):
+        placed = _on_diagonal(step, deltas) if product else None
+        if step.kind == "delta" or (product and _all_in(step, identities) and (view or placed)):
             identities.add(step.name)
+        elif placed:
+            diagonals[step.name] = placed
         free = view or step.name in identities
         found[step.name] = 0 if free else step_flops(step, program.sizes)
-    return found
+    return {**found, **dict.fromkeys(_in_passing(program, diagonals), 0)}
+
+
+def _in_passing(program: Program, diagonals: Mapping[str, str]) -> Iterator[str]:
+    """What is put on a diagonal only to be put on another one: all of that is written down once."""
+    elsewhere = {out.operand.tensor for out in program.outputs}
+    for step in program.steps:
+        elsewhere.update(o.tensor for o in step.operands if o.tensor != diagonals.get(step.name))
+    for name in diagonals:
+        if name not in elsewhere and name in diagonals.values():
+            yield name
 
 
 def _all_in(step: Step, names: Collection[str]) -> bool:
     return all(operand.tensor in names for operand in step.operands)
 
 
-def _on_diagonal(step: Step, deltas: Collection[str]) -> bool:
-    """Whether a product of two is one of them on the diagonal of the other, as it is written in code.
+def _on_diagonal(step: Step, deltas: Collection[str]) -> str | None:
+    """The tensor that a product of two puts on the diagonal of a delta, as it is written in code.
 
     What has both edges of the delta is multiplied by zeros and ones instead.
     """
     if len(step.operands) != 2:
-        return False
-    return any(
-        one.tensor in deltas and len(set(one.edges)) == 2 and not set(one.edges) <= set(other.edges)
-        for one, other in (step.operands, step.operands[::-1])
-    )
+        return None
+    for one, other in (step.operands, step.operands[::-1]):
+        if one.tensor in deltas and len(set(one.edges)) == 2 and not set(one.edges) <= set(other.edges):
+            return other.tensor
+    return None
 
 
 def total_flops(program: Program) -> int:

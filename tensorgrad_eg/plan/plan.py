@@ -25,6 +25,7 @@ from tensorgrad_eg.errors import MissingExtraError, TensorgradError
 from tensorgrad_eg.expr.sizes import by_symbol
 from tensorgrad_eg.plan.arrays import Signature
 from tensorgrad_eg.plan.cost import total_flops
+from tensorgrad_eg.plan.diagonals import nested
 from tensorgrad_eg.plan.folding import fold
 from tensorgrad_eg.plan.layout import arrange
 from tensorgrad_eg.plan.liveness import peak_elements
@@ -126,7 +127,7 @@ class Plan:
         function, and worked out when somebody asks.
         """
         program.validate()
-        self.program = program if arranged else rename(arrange(fold(program)))
+        self.program = program if arranged else rename(arrange(fold(nested(program))))
         self.structure: Structure = structure
         self._baseline = baseline
         self.report = report
