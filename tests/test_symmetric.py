@@ -14,6 +14,7 @@ from programs import Builder, arrays_for, interpret, programs
 import tensorgrad_eg as tg
 from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
+from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.errors import PlanFileError
 from tensorgrad_eg.extract.halves import _options, _Writer, halved
 from tensorgrad_eg.extract.symmetries import symmetries
@@ -217,6 +218,22 @@ def test_the_rules_prove_what_the_steps_do_not_show() -> None:
     other = b.mul((left, ("i", "L")), (Y_, ("L", "j")), "L")
     found = symmetries(b.program(whole, other))
     assert (found[left], found[whole], found[other]) == ([], [(0, 1)], [])
+    assert symmetries(b.program(whole, other), deadline=Deadline(0.0))[whole] == []
+
+
+def test_a_plan_looks_for_the_halves_of_a_program_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the two programs of a plan each is halved once, and within the time of the plan."""
+    asked: list[tuple[Program, Deadline]] = []
+
+    def counted(program: Program, known: Any, given: Any, deadline: Deadline) -> Program:
+        asked.append((program, deadline))
+        return halved(program, known, given, deadline)
+
+    monkeypatch.setattr("tensorgrad_eg.api.halved", counted)
+    plan = tg.optimize(tg.hessian(F.sum(F.exp(X @ v)), v), {"b": 5, "p": 7}, symmetric=True, verify=False)
+    assert len(asked) == 2
+    assert all(deadline.seconds == 10.0 for _, deadline in asked)
+    assert plan.flops <= min(total_flops(program) for program, _ in asked)
 
 
 def test_numbers_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
