@@ -74,6 +74,7 @@ ALGEBRA: dict[str, Tensor | list[Tensor]] = {
 FUNCTIONS: dict[str, Tensor | list[Tensor]] = {
     "units": [F.exp(x) / F.sum(F.exp(x), "i"), F.log(F.sum(F.exp(A), "j")), F.log(F.softmax(x, "i"))],
     "units, the other way round": [(1 / F.sum(F.exp(x), "i")) * F.exp(x), F.exp(x - F.logsumexp(x, "i"))],
+    "powers of exp": [F.sqrt(F.exp(x)), F.exp(x) ** 3 * y],
     "sigmoids": [1 / (1 + F.exp(-x)), F.log(1 + F.exp(x)), 1 - F.sigmoid(x), F.log(F.sigmoid(x))],
     "sigmoids of products": [F.exp(x) * F.sigmoid(-x), F.sigmoid(-x) * F.exp(x), F.exp(x) / (1 + F.exp(x))],
     "inverses": [F.log(F.exp(x)), F.exp(F.log(y)), F.exp(x - x), F.log(x - x + 1), F.sum(F.softmax(x, "i"))],
