@@ -137,10 +137,43 @@ def test_the_gradient_of_a_variable_that_many_terms_read_is_right() -> None:
 @pytest.mark.parametrize(("factors", "many"), [(6, 45), (17, 20_000_000)])
 def test_where_every_part_is_connected_the_exact_order_is_not_looked_for(factors: int, many: int) -> None:
     """Six factors with an edge in common have 6·5/2 … pairs, seventeen too many to look at."""
-    found = pairs(
-        [frozenset({"k", f"e{n}"}) for n in range(factors)], frozenset(f"e{n}" for n in range(factors))
-    )
+    size = dict.fromkeys(range(factors + 1), 2)
+    found = pairs([{0, n + 1} for n in range(factors)], set(range(1, factors + 1)), size, 2**40)
     assert found > many
+
+
+def test_parts_that_no_cheap_order_has_do_not_count() -> None:
+    """Of a chain of matrices with one wide edge, parts that keep it open are none if all may take less."""
+    chain = [{n, n + 1} for n in range(8)]
+    wide = {n: 100 if n == 4 else 2 for n in range(9)}
+    assert pairs(chain, {0, 8}, wide, 10**9) > pairs(chain, {0, 8}, wide, 399) > 0
+
+
+ORDERED = """
+import random
+from tensorgrad_eg.egraph.order import _path
+generator = random.Random(1)
+inputs = [frozenset() for _ in range(24)]
+for n in range(36):
+    for at in generator.sample(range(24), 2):
+        inputs[at] |= {f"edge {n}"}
+before = random.getstate()
+print(_path([i for i in inputs if i], frozenset(), {}))
+assert random.getstate() == before
+"""
+
+
+def test_the_order_of_a_long_product_depends_on_no_hash_and_changes_no_random_numbers() -> None:
+    """Processes with other hashes of text give a network of 24 tensors one order; `random` is as it was."""
+    orders = {
+        subprocess.run(
+            [sys.executable, "-c", ORDERED], env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True, timeout=60,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }  # fmt: skip
+    assert len(orders) == 1
+    assert "(" in orders.pop()
 
 
 def test_engines_are_lent_empty_and_not_again_after_a_failure() -> None:

@@ -8,7 +8,9 @@ they were written in.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import reduce
 from operator import or_
 
@@ -16,12 +18,10 @@ from tensorgrad_eg.egraph.term import Dag
 
 #: Products of up to so many factors are left to the rules.
 _SHORT = 8
-#: Up to so many factors the optimiser is exact (dynamic programming) …
-_EXACT = 20
-#: … where it looks at no more than so many pairs of parts.
-_PAIRS = 20_000_000
-#: Else it is greedy, and again with some luck as long as it has not put in place so many factors.
+#: The optimiser is greedy, and again with some luck as long as it has not put in place so many factors, …
 _TRIED = 640
+#: … and then exact (dynamic programming), where it looks at no more than so many pairs of parts for that.
+_PAIRS = 20_000_000
 
 
 def ordered(dag: Dag, sizes: Mapping[str, int]) -> tuple[Dag, list[int]]:
@@ -173,31 +173,96 @@ def _path(
     from opt_einsum.path_random import RandomGreedy
     from opt_einsum.paths import DynamicProgramming
 
-    names = {edge: sizes.get(edge, 16) for edge in sorted(frozenset().union(*inputs))}
-    quick = len(inputs) <= _EXACT and pairs(inputs, out) <= _PAIRS
-    repeats = max(1, _TRIED // len(inputs))
-    find = DynamicProgramming("flops") if quick else RandomGreedy(max_repeats=repeats, minimize="flops")
-    path = find([set(i) for i in inputs], set(out), names, None)
+    # Edges are numbers, since the optimisers walk through sets of them, and hashes of texts are random.
+    number = {edge: n for n, edge in enumerate(sorted(frozenset().union(*inputs)))}
+    size = {n: sizes.get(edge, 16) for edge, n in number.items()}
+    factors = [{number[edge] for edge in sorted(factor)} for factor in inputs]
+    kept = {number[edge] for edge in sorted(out)}
+    lucky = RandomGreedy(max_repeats=max(1, _TRIED // len(inputs)), minimize="flops")
+    state = random.getstate()  # each of its trials sets the seed of Python's own generator
+    try:
+        path = lucky(factors, kept, size, None)
+    finally:
+        random.setstate(state)
+    most = sum(_volumes(factors, kept, size, path))
+    if pairs(factors, kept, size, most) <= _PAIRS:
+        path = DynamicProgramming("flops", cost_cap=most)(factors, kept, size, None)
     return [tuple(pair) for pair in path if len(pair) == 2]
 
 
-def pairs(inputs: list[frozenset[str]], out: frozenset[str]) -> int:
-    """How many pairs of connected parts dynamic programming looks at; more than _PAIRS are not counted.
+def _volumes(
+    inputs: Sequence[AbstractSet[int]],
+    out: AbstractSet[int],
+    size: Mapping[int, int],
+    path: Sequence[Sequence[int]],
+) -> Iterator[int]:
+    """How many products of entries each step of a path is."""
+    open_ = [frozenset(one) for one in inputs]
+    for pair in path:
+        met = frozenset[int]().union(*[open_.pop(n) for n in sorted(pair, reverse=True)])
+        yield math.prod([size[edge] for edge in met])
+        open_.append(met & frozenset(out).union(*open_))
+
+
+def pairs(
+    inputs: Sequence[AbstractSet[int]], out: AbstractSet[int], size: Mapping[int, int], most: int
+) -> int:
+    """How many pairs of connected parts the cheapest path is looked for among; above _PAIRS not to the end.
+
+    A part counts if twice its entries are no more than `most` products of entries, which some path takes: to
+    make it and to read it is as much work.
 
     Example:
-        >>> pairs([frozenset("ij"), frozenset("jk"), frozenset("kl")], frozenset("il"))
-        15
+        >>> matrices, sizes = [{0, 1}, {1, 2}, {2, 3}], dict.fromkeys(range(4), 5)
+        >>> pairs(matrices, {0, 3}, sizes, 250), pairs(matrices, {0, 3}, sizes, 40)
+        (15, 9)
     """
-    near = [sum(1 << n for n, b in enumerate(inputs) if a is not b and (a & b) - out) for a in inputs]
-    parts = [1 << n for n in range(len(inputs))]
-    seen, counts = set(parts), [0] * (len(inputs) + 1)
-    for part in parts:  # grows while it is read
+    parts, counts = _Parts(inputs, out, size), [0] * (len(inputs) + 1)
+    for count, part in enumerate(parts.below(most // 2)):
         counts[part.bit_count()] += 1
-        around = reduce(or_, (near[n] for n in range(len(inputs)) if part >> n & 1)) & ~part
-        more = {part | 1 << n for n in range(len(inputs)) if around >> n & 1} - seen
-        seen |= more
-        parts.extend(sorted(more))
-        if len(parts) ** 2 > 16 * _PAIRS:
+        if count**2 > 8 * _PAIRS:
             return _PAIRS + 1
-    halves = ((m, size - m) for size in range(2, len(inputs) + 1) for m in range(1, size // 2 + 1))
+    halves = ((m, total - m) for total in range(2, len(inputs) + 1) for m in range(1, total // 2 + 1))
     return sum(counts[m] * counts[n] for m, n in halves)
+
+
+class _Parts:
+    """Parts of a product, as numbers that have a bit for every factor."""
+
+    def __init__(
+        self, inputs: Sequence[AbstractSet[int]], out: AbstractSet[int], size: Mapping[int, int]
+    ) -> None:
+        self.inputs, self.out, self.size = [sorted(one) for one in inputs], out, size
+        self.all = (1 << len(inputs)) - 1
+        self.holders = {e: sum(1 << n for n, one in enumerate(inputs) if e in one) for e in size}
+        self.near = [reduce(or_, [self.holders[e] for e in one if e not in out], 0) for one in self.inputs]
+
+    def below(self, most: int) -> Iterator[int]:
+        """Connected parts of so many entries at most, and all of them, which is what is wanted."""
+        found = [(0, self.all, 1)]
+        seen = {0}
+        for part, around, entries in found:  # grows while it is read
+            if part.bit_count() > 1 and part != self.all and entries > most:
+                continue
+            if part:
+                yield part
+            for n in _bits(around & ~part):
+                if part | 1 << n not in seen:
+                    seen.add(part | 1 << n)
+                    close = self.near[n] | (around if part else 0)
+                    found.append((part | 1 << n, close, self._entries(part, n, entries)))
+
+    def _entries(self, part: int, n: int, entries: int) -> int:
+        """How many entries a part has with one factor more."""
+        for edge in self.inputs[n]:
+            inside = self.holders[edge] & part
+            open_ = edge in self.out or bool(self.holders[edge] & ~(part | 1 << n))
+            if open_ and not inside:
+                entries *= max(1, self.size[edge])
+            elif inside and not open_:
+                entries //= max(1, self.size[edge])
+        return entries
+
+
+def _bits(number: int) -> list[int]:
+    return [n for n in range(number.bit_length()) if number >> n & 1]
