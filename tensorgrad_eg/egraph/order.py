@@ -22,10 +22,15 @@ _SHORT = 8
 _TRIED = 640
 #: … and then exact (dynamic programming), where it looks at no more than so many pairs of parts for that.
 _PAIRS = 20_000_000
+#: Where derivatives follow, what is greedy without luck may cost so many times the best: it goes through a
+#: network from its ends, and its derivatives share more than those of an order a little cheaper itself.
+_SWEEP = 1.1
 
 
-def ordered(dag: Dag, sizes: Mapping[str, int]) -> tuple[Dag, list[int]]:
+def ordered(dag: Dag, sizes: Mapping[str, int], varied: bool = False) -> tuple[Dag, list[int]]:
     """The program with its long products reordered, and the new number of every node.
+
+    Of what is to be `varied`, derivatives follow.
 
     Example:
         >>> dag = Dag()
@@ -33,7 +38,7 @@ def ordered(dag: Dag, sizes: Mapping[str, int]) -> tuple[Dag, list[int]]:
         >>> ordered(dag, {"i": 3})[1]
         [0]
     """
-    work = _Ordering(dag, sizes)
+    work = _Ordering(dag, sizes, varied)
     moved: list[int] = []
     new = work.new
     for at, node in enumerate(dag.nodes):
@@ -48,8 +53,8 @@ def ordered(dag: Dag, sizes: Mapping[str, int]) -> tuple[Dag, list[int]]:
 
 
 class _Ordering:
-    def __init__(self, dag: Dag, sizes: Mapping[str, int]) -> None:
-        self.dag, self.sizes, self.new = dag, sizes, Dag()
+    def __init__(self, dag: Dag, sizes: Mapping[str, int], varied: bool) -> None:
+        self.dag, self.sizes, self.new, self.varied = dag, sizes, Dag(), varied
         self.readers: dict[int, list[int]] = {}
         for at, node in enumerate(dag.nodes):
             for child in node.children:
@@ -68,7 +73,7 @@ class _Ordering:
         written, _ = self._flat(at)
         inputs = [self.dag.free[f] for f in written]
         out = self.dag.free[at]
-        path = _path(inputs, out, self.sizes)
+        path = _path(inputs, out, self.sizes, self.varied)
         if self._cost(inputs, out, path) >= self._written_cost(at):
             return self._as_written(at, dict(zip(written, factors, strict=True)))
         open_ = list(factors)
@@ -168,10 +173,10 @@ class _Ordering:
 
 
 def _path(
-    inputs: list[frozenset[str]], out: frozenset[str], sizes: Mapping[str, int]
+    inputs: list[frozenset[str]], out: frozenset[str], sizes: Mapping[str, int], varied: bool = False
 ) -> list[tuple[int, ...]]:
     from opt_einsum.path_random import RandomGreedy
-    from opt_einsum.paths import DynamicProgramming
+    from opt_einsum.paths import DynamicProgramming, greedy
 
     # Edges are numbers, since the optimisers walk through sets of them, and hashes of texts are random.
     number = {edge: n for n, edge in enumerate(sorted(frozenset().union(*inputs)))}
@@ -187,6 +192,10 @@ def _path(
     most = sum(_volumes(factors, kept, size, path))
     if pairs(factors, kept, size, most) <= _PAIRS:
         path = DynamicProgramming("flops", cost_cap=most)(factors, kept, size, None)
+        most = sum(_volumes(factors, kept, size, path))
+    sweep = greedy(factors, kept, size, None)
+    if varied and sum(_volumes(factors, kept, size, sweep)) <= _SWEEP * most:
+        path = sweep
     return [tuple(pair) for pair in path if len(pair) == 2]
 
 
