@@ -115,9 +115,20 @@ def test_a_wrong_plan_fails_the_gate(result: Result) -> None:
     assert "relative error" in sentence
 
 
-def test_the_baseline_has_every_smoke_case() -> None:
-    """What continuous integration runs is compared with committed numbers."""
-    assert {case.key for case in SMOKE} <= set(gate.load())
+def test_the_baseline_has_every_case_at_every_size() -> None:
+    """What anybody runs is compared with committed numbers, and no number is left of a case that is gone."""
+    assert {case.key for case in select(slow=True)} == set(gate.load())
+
+
+def test_each_case_of_the_baseline_fails_the_gate_where_it_costs_one_flop_more(result: Result) -> None:
+    """Whatever its size, a case that is dearer than its number is named with both."""
+    known = gate.load()
+    for case in select(slow=True):
+        flops = known[case.key]["flops"]
+        same = replace(result, family=case.family, case=case.name, sizes=dict(case.sizes), flops=flops)
+        assert gate.failures([same], known) == []
+        (sentence,) = gate.failures([replace(same, flops=flops + 1)], known)
+        assert sentence == f"{case.key}: {flops + 1:,} flops, the baseline has {flops:,}"
 
 
 def test_the_table_has_a_row_for_a_result(result: Result) -> None:
