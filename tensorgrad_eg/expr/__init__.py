@@ -6,6 +6,10 @@
 True
 """
 
+from tensorgrad_eg.expr import build as _build
+from tensorgrad_eg.expr import functions as _functions
+from tensorgrad_eg.expr import printing as _printing
+from tensorgrad_eg.expr import rebuild as _rebuild
 from tensorgrad_eg.expr.build import add as add
 from tensorgrad_eg.expr.build import as_tensor as as_tensor
 from tensorgrad_eg.expr.build import scale as scale
@@ -44,9 +48,16 @@ from tensorgrad_eg.expr.pointwise import POINTWISE as POINTWISE
 from tensorgrad_eg.expr.pointwise import Pointwise as Pointwise
 from tensorgrad_eg.expr.shapes import brief as brief
 from tensorgrad_eg.expr.subscripts import einsum as einsum
+from tensorgrad_eg.expr.tensor import METHODS as METHODS
 from tensorgrad_eg.expr.tensor import Tensor as Tensor
 from tensorgrad_eg.expr.walk import children as children
 from tensorgrad_eg.expr.walk import made as made
 from tensorgrad_eg.expr.walk import operation as operation
 from tensorgrad_eg.expr.walk import postorder as postorder
 from tensorgrad_eg.expr.walk import variables as variables
+
+METHODS.build = _build
+METHODS.sum, METHODS.mean = _functions.sum, _functions.mean
+METHODS.derivative = Derivative
+METHODS.text = _printing.blackboard
+METHODS.source, METHODS.rows, METHODS.unpickle = _rebuild.source, _rebuild.rows, _rebuild.unpickle

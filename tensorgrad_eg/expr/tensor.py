@@ -13,15 +13,16 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import RLock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Never, Self, TypeVar
+from typing import TYPE_CHECKING, Never, Protocol, Self, TypeVar
 from weakref import WeakValueDictionary
 
 from tensorgrad_eg.expr.names import Edges, Numeric, Size
 
 if TYPE_CHECKING:
+    from tensorgrad_eg.diagram.display import Diagram
     from tensorgrad_eg.expr.calculus import Derivative
     from tensorgrad_eg.expr.leaves import Variable
 
@@ -29,6 +30,58 @@ _TABLE: WeakValueDictionary[tuple[object, ...], Tensor] = WeakValueDictionary()
 _LOCK = RLock()
 
 T = TypeVar("T", bound="Tensor")
+
+
+class Building(Protocol):
+    """What operators and methods build: see `tensorgrad_eg.expr.build`."""
+
+    def as_tensor(self, value: Tensor | Numeric) -> Tensor:
+        """An expression, or a number as one."""
+
+    def add(self, *terms: Tensor) -> Tensor:
+        """The sum."""
+
+    def scale(self, factor: Numeric, arg: Tensor) -> Tensor:
+        """A multiple."""
+
+    def multiply(self, left: Tensor, right: Tensor) -> Tensor:
+        """The pointwise product."""
+
+    def matmul(self, left: Tensor, right: Tensor) -> Tensor:
+        """The product, summed over shared edges."""
+
+    def divide(self, left: Tensor, right: Tensor) -> Tensor:
+        """The quotient."""
+
+    def power(self, arg: Tensor, exponent: Numeric | Tensor) -> Tensor:
+        """A power."""
+
+    def rename(self, arg: Tensor, mapping: Mapping[str, str]) -> Tensor:
+        """Other names for edges."""
+
+    def transpose(self, arg: Tensor, *edges: Edges) -> Tensor:
+        """Another order of the edges."""
+
+
+class Methods:
+    """What the methods of a tensor do. They are defined further up, of tensors, and put here by `expr` (those
+    of the language) and by the package (what needs the e-graph or pictures): a module knows only what is
+    before it.
+    """
+
+    build: Building
+    sum: Callable[..., Tensor]
+    mean: Callable[..., Tensor]
+    derivative: Callable[..., Derivative]
+    text: Callable[[Tensor], str]
+    source: Callable[[Tensor], str]
+    rows: Callable[[Tensor], tuple[object, ...]]
+    unpickle: Callable[..., Tensor]
+    simplify: Callable[[Tensor], Tensor]
+    draw: Callable[[Tensor], Diagram]
+
+
+METHODS = Methods()
 
 
 class Tensor:
@@ -64,27 +117,19 @@ class Tensor:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle as a list of nodes, so that depth and sharing cost nothing."""
-        from tensorgrad_eg.expr.rebuild import rows, unpickle
-
-        return unpickle, (rows(self),)
+        return METHODS.unpickle, (METHODS.rows(self),)
 
     def __str__(self) -> str:
         """Return the expression as one writes it on the blackboard."""
-        from tensorgrad_eg.expr.printing import blackboard
-
-        return blackboard(self)
+        return METHODS.text(self)
 
     def __repr__(self) -> str:
         """Return Python that builds the expression, given `from tensorgrad_eg.expr import *`."""
-        from tensorgrad_eg.expr.rebuild import source
-
-        return source(self)
+        return METHODS.source(self)
 
     def __matmul__(self, other: Tensor | Numeric) -> Tensor:
         """Multiply and sum over every edge the two share."""
-        from tensorgrad_eg.expr import build
-
-        return build.matmul(self, build.as_tensor(other))
+        return METHODS.build.matmul(self, METHODS.build.as_tensor(other))
 
     def __rmatmul__(self, other: Numeric) -> Tensor:
         """Multiply by a number."""
@@ -92,9 +137,7 @@ class Tensor:
 
     def __mul__(self, other: Tensor | Numeric) -> Tensor:
         """Multiply pointwise: shared edges are matched, the others broadcast."""
-        from tensorgrad_eg.expr import build
-
-        return build.multiply(self, build.as_tensor(other))
+        return METHODS.build.multiply(self, METHODS.build.as_tensor(other))
 
     def __rmul__(self, other: Numeric) -> Tensor:
         """Multiply by a number."""
@@ -102,57 +145,39 @@ class Tensor:
 
     def __add__(self, other: Tensor | Numeric) -> Tensor:
         """Add: edges are matched by name, missing ones broadcast."""
-        from tensorgrad_eg.expr import build
-
-        return build.add(self, build.as_tensor(other))
+        return METHODS.build.add(self, METHODS.build.as_tensor(other))
 
     def __radd__(self, other: Numeric) -> Tensor:
         """Add a number."""
-        from tensorgrad_eg.expr import build
-
-        return build.add(build.as_tensor(other), self)
+        return METHODS.build.add(METHODS.build.as_tensor(other), self)
 
     def __sub__(self, other: Tensor | Numeric) -> Tensor:
         """Subtract: edges are matched by name, missing ones broadcast."""
-        from tensorgrad_eg.expr import build
-
-        return build.add(self, build.scale(-1, build.as_tensor(other)))
+        return METHODS.build.add(self, METHODS.build.scale(-1, METHODS.build.as_tensor(other)))
 
     def __rsub__(self, other: Numeric) -> Tensor:
         """Subtract from a number."""
-        from tensorgrad_eg.expr import build
-
-        return build.add(build.as_tensor(other), -self)
+        return METHODS.build.add(METHODS.build.as_tensor(other), -self)
 
     def __truediv__(self, other: Tensor | Numeric) -> Tensor:
         """Divide pointwise."""
-        from tensorgrad_eg.expr import build
-
-        return build.divide(self, build.as_tensor(other))
+        return METHODS.build.divide(self, METHODS.build.as_tensor(other))
 
     def __rtruediv__(self, other: Numeric) -> Tensor:
         """Divide a number by the tensor, pointwise."""
-        from tensorgrad_eg.expr import build
-
-        return build.divide(build.as_tensor(other), self)
+        return METHODS.build.divide(METHODS.build.as_tensor(other), self)
 
     def __pow__(self, exponent: Numeric) -> Tensor:
         """Raise every entry to a rational power."""
-        from tensorgrad_eg.expr import build
-
-        return build.power(self, exponent)
+        return METHODS.build.power(self, exponent)
 
     def __rpow__(self, base: Numeric) -> Tensor:
         """Refuse: exponents are numbers."""
-        from tensorgrad_eg.expr import build
-
-        return build.power(build.as_tensor(base), self)
+        return METHODS.build.power(METHODS.build.as_tensor(base), self)
 
     def __neg__(self) -> Tensor:
         """Change the sign."""
-        from tensorgrad_eg.expr import build
-
-        return build.scale(-1, self)
+        return METHODS.build.scale(-1, self)
 
     def __pos__(self) -> Tensor:
         """Return the tensor itself."""
@@ -165,9 +190,7 @@ class Tensor:
         >>> Variable("A", ["i", "k"]).rename(i="k", k="i").edges
         ('k', 'i')
         """
-        from tensorgrad_eg.expr import build
-
-        return build.rename(self, {**(mapping or {}), **names})
+        return METHODS.build.rename(self, {**(mapping or {}), **names})
 
     def transpose(self, *edges: Edges) -> Tensor:
         """Put the edges in this order: the order of the axes of the array that a plan returns.
@@ -176,9 +199,7 @@ class Tensor:
         >>> Variable("A", ["i", "k"]).transpose("k", "i").edges
         ('k', 'i')
         """
-        from tensorgrad_eg.expr import build
-
-        return build.transpose(self, *edges)
+        return METHODS.build.transpose(self, *edges)
 
     def sum(self, *edges: Edges) -> Tensor:
         """Sum over these edges, or over all.
@@ -187,9 +208,7 @@ class Tensor:
         >>> Variable("A", ["i", "k"]).sum("k").edges
         ('i',)
         """
-        from tensorgrad_eg.expr import functions
-
-        return functions.sum(self, *edges)
+        return METHODS.sum(self, *edges)
 
     def mean(self, *edges: Edges) -> Tensor:
         """Average over these edges, or over all.
@@ -198,9 +217,7 @@ class Tensor:
         >>> print(Variable("x", ["k"]).mean())
         (Σ_k x[k]) / |k|
         """
-        from tensorgrad_eg.expr import functions
-
-        return functions.mean(self, *edges)
+        return METHODS.mean(self, *edges)
 
     def grad(self, x: Variable, names: Mapping[str, str] | Sequence[str] | None = None) -> Derivative:
         """Return the derivative with respect to a variable: edges of this tensor, then of the variable.
@@ -210,21 +227,15 @@ class Tensor:
         >>> (x * x).grad(x).edges
         ('k', 'k_')
         """
-        from tensorgrad_eg.expr.calculus import Derivative
-
-        return Derivative(self, x, names)
+        return METHODS.derivative(self, x, names)
 
     def simplify(self) -> Tensor:
         """Return the normal form of the expression."""
-        from tensorgrad_eg.api import simplify
+        return METHODS.simplify(self)
 
-        return simplify(self)
-
-    def draw(self) -> Any:
+    def draw(self) -> Diagram:
         """Return the picture of the expression as a tensor network; it displays itself in a notebook."""
-        from tensorgrad_eg.diagram import draw
-
-        return draw(self)
+        return METHODS.draw(self)
 
 
 def intern(cls: type[T], shape: Mapping[str, Size], fields: Mapping[str, object]) -> T:
