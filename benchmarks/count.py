@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
-from tensorgrad_eg.plan.cost import flops
+from tensorgrad_eg.program.cost import flops
 
 _OPERAND = re.compile(r"(?P<factor>-?\d*)(?P<edges>[A-Za-z]*)")
 

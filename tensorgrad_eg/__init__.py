@@ -12,6 +12,7 @@ from tensorgrad_eg import functions as functions
 from tensorgrad_eg.api import optimize as optimize
 from tensorgrad_eg.api import simplify as simplify
 from tensorgrad_eg.diagram import draw as _draw
+from tensorgrad_eg.emit.compiled import Structured as Structured
 from tensorgrad_eg.errors import TensorgradError as TensorgradError
 from tensorgrad_eg.expr import Derivative as Derivative
 from tensorgrad_eg.expr import Tensor as Tensor
@@ -26,9 +27,8 @@ from tensorgrad_eg.expr import jvp as jvp
 from tensorgrad_eg.expr import parse as parse
 from tensorgrad_eg.expr import vjp as vjp
 from tensorgrad_eg.expr.tensor import METHODS as _METHODS
-from tensorgrad_eg.plan.plan import Plan as Plan
-from tensorgrad_eg.plan.store import load as load
-from tensorgrad_eg.plan.structured import Structured as Structured
+from tensorgrad_eg.plan import Plan as Plan
+from tensorgrad_eg.plan import load as load
 from tensorgrad_eg.rulebook import check_rules as check_rules
 from tensorgrad_eg.rulebook import load_rules as load_rules
 

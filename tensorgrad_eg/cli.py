@@ -24,6 +24,8 @@ import click
 
 from tensorgrad_eg.errors import TensorgradError, suggestion
 from tensorgrad_eg.job import Answer, Job, check_drawing, check_library
+from tensorgrad_eg.rules.catalogue import rules_of
+from tensorgrad_eg.rules.files import rule_files, rule_folder
 
 PROGRAM = "tensorgrad-eg"
 DEBUG = "TENSORGRAD_EG_DEBUG"
@@ -223,9 +225,6 @@ def draw(texts: Words, wrt: Words, sizes: Words, output: str | None, plan: bool,
 @_json
 def rules(files: Words, as_json: bool) -> None:
     """List the rules, and those of further files."""
-    from tensorgrad_eg.rules.catalogue import rules_of
-    from tensorgrad_eg.rules.files import rule_files
-
     found = rules_of(rule_files(files))
     if as_json:
         fields = ("name", "ruleset", "file", "line", "comment")
@@ -249,8 +248,6 @@ def rules(files: Words, as_json: bool) -> None:
 def bench(arguments: Words) -> None:
     """Run the benchmarks of the repository."""
     import subprocess
-
-    from tensorgrad_eg.rules.files import rule_folder
 
     home = rule_folder().parent
     if not (home / "benchmarks" / "__main__.py").is_file():

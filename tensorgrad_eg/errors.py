@@ -678,3 +678,49 @@ class RendererError(TensorgradError, RuntimeError):
     >>> print(RendererError("nothing here renders DOT. Install one: pip install graphviz-pure"))
     nothing here renders DOT. Install one: pip install graphviz-pure
     """
+
+
+class ProgramError(TensorgradError, ValueError):
+    """A program that no lowering should have written; the message names the step.
+
+    >>> issubclass(ProgramError, ValueError)
+    True
+    """
+
+
+class DetachedPlanError(TensorgradError, RuntimeError):
+    """A plan from a file was asked for what only the expressions it was made from can tell.
+
+    >>> print(DetachedPlanError.of("resize"))
+    this plan was loaded from a file, which does not hold the expressions that resize() needs. Make the plan
+    again with optimize().
+    """
+
+    @classmethod
+    def of(cls, method: str) -> Self:
+        """Say which method needs the expressions."""
+        return cls(
+            f"this plan was loaded from a file, which does not hold the expressions that {method}() needs. "
+            "Make the plan again with optimize()."
+        )
+
+
+class DetailError(TensorgradError, ValueError):
+    """A level of detail that there is not.
+
+    >>> print(DetailError.of("step", ["phases", "steps", "all"]))
+    detail is 'phases', 'steps' or 'all', not 'step'. Did you mean 'steps'?
+    """
+
+    @classmethod
+    def of(cls, found: object, known: Iterable[str]) -> Self:
+        """Say which levels there are."""
+        return cls(f"detail is 'phases', 'steps' or 'all', not {found!r}.{suggestion(str(found), known)}")
+
+
+class ArgumentError(TensorgradError, ValueError):
+    """An argument of the command line that cannot be read.
+
+    >>> issubclass(ArgumentError, ValueError)
+    True
+    """

@@ -14,32 +14,25 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorgrad_eg as tg
+from tensorgrad_eg.diagram import Diagram, draw
+from tensorgrad_eg.diagram.display import check_picture
+from tensorgrad_eg.emit import BACKENDS
 from tensorgrad_eg.errors import (
+    ArgumentError,
     ArrayNameError,
     BackendError,
     MissingSizeError,
     SizeError,
-    TensorgradError,
     UnknownEdgeError,
 )
 from tensorgrad_eg.expr import Tensor, variables
-
-if TYPE_CHECKING:
-    from tensorgrad_eg.diagram import Diagram
+from tensorgrad_eg.expr.parser import size_symbols
 
 _NAMED = re.compile(r"\s*([^\W\d]\w*)\s*=(.*)", re.DOTALL)
 _EINSUM = re.compile(r"[\w\s,]*->[\w\s]*")
-
-
-class ArgumentError(TensorgradError, ValueError):
-    """An argument of the command line that cannot be read.
-
-    >>> issubclass(ArgumentError, ValueError)
-    True
-    """
 
 
 @dataclass(frozen=True)
@@ -166,8 +159,6 @@ class Job:
 
     def drawing(self) -> Diagram:
         """A picture of the results as they were asked for."""
-        from tensorgrad_eg.diagram import draw
-
         return draw(self.results if len(self.results) > 1 else next(iter(self.results.values())))
 
 
@@ -177,8 +168,6 @@ def check_library(name: str) -> str:
     >>> check_library("torch")
     'torch'
     """
-    from tensorgrad_eg.emit import BACKENDS
-
     if name not in BACKENDS:
         raise BackendError.of(name, BACKENDS)
     return name
@@ -190,8 +179,6 @@ def check_drawing(path: str | None) -> None:
     >>> check_drawing("gradient.svg")
     """
     if path is not None:
-        from tensorgrad_eg.diagram.display import check_picture
-
         check_picture(path)
 
 
@@ -259,8 +246,6 @@ def _read_texts(texts: Sequence[str]) -> tuple[dict[str, Tensor], dict[str, str]
 def _read_text(text: str) -> tuple[Tensor, dict[str, str]]:
     if _EINSUM.fullmatch(text):
         return _read_einsum(text)
-    from tensorgrad_eg.expr.parser import size_symbols
-
     return tg.parse(text), size_symbols(text)
 
 

@@ -15,8 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tensorgrad_eg.errors import PlanFileError
-from tensorgrad_eg.plan.plan import Plan
-from tensorgrad_eg.plan.store import load
+from tensorgrad_eg.plan import Plan, load
 from tests.programs import Builder
 
 

@@ -55,7 +55,7 @@ def planned(graph: Graph) -> Plan:
 def sound(plan: Plan) -> None:
     """The plan agrees with automatic differentiation, and every e-node with its class."""
     plan.check()
-    check = inspect_snapshot(plan.source.searched.final)  # type: ignore[union-attr]
+    check = inspect_snapshot(plan.search.egraph)  # type: ignore[union-attr]
     assert check.ok, check.mismatches
     assert check.compared > 0
     assert plan.flops <= plan.baseline
@@ -167,7 +167,7 @@ def test_one_loss_is_left_to_reverse_mode() -> None:
     sizes = {"i": 3, "k": 4}
     for wanted in ([loss.grad(A), loss.grad(x)], [single.grad(v) for v in scalars]):
         assert not with_modes(derive(wanted, sizes), wanted, sizes).modes
-    assert tg.optimize([single.grad(v) for v in scalars]).source.searched.mode is None  # type: ignore[union-attr]
+    assert tg.optimize([single.grad(v) for v in scalars]).search.searched.mode is None  # type: ignore[union-attr]
 
 
 def test_few_entries_and_many_results_go_forward() -> None:
@@ -194,7 +194,7 @@ def test_tensors_that_are_computed_entry_by_entry_are_eliminated_like_scalars() 
             a, b = F.tanh(waist), F.exp(waist)
         plan = tg.optimize([e.grad(x) for e in (a, b) for x in (u, v)], dict.fromkeys(edges, 50))
         sound(plan)
-        assert plan.source.searched.mode  # type: ignore[union-attr]
+        assert plan.search.searched.mode  # type: ignore[union-attr]
         costs[len(edges)] = plan.flops
     assert costs[1] <= 50 * costs[0] + 4 * 50**2
 
@@ -208,7 +208,7 @@ def test_scalars_may_be_broadcast_on_the_way() -> None:
     results = [F.exp(inner), F.cos(inner) * discount, inner * inner]
     plan = tg.optimize([e.grad(x) for e in results for x in (rate, time, strike, spot)], {"b": 3, "c": 4})
     sound(plan)
-    assert with_modes(plan.source.derived, plan.source.expressions, {"b": 3, "c": 4}).modes  # type: ignore[union-attr]
+    assert with_modes(plan.search.derived, plan.search.expressions, {"b": 3, "c": 4}).modes  # type: ignore[union-attr]
 
 
 def test_a_matrix_that_is_read_both_ways_is_not_computed_entry_by_entry() -> None:
@@ -227,7 +227,7 @@ def test_facts_and_other_orders_go_together() -> None:
     e = F.exp(F.sin(x * y)) * F.sum(A @ A.rename(i="j", j="k"))
     wanted = [f.grad(v) for f in (F.tanh(e), F.cos(e), e * e) for v in (x, y)]
     plan = tg.optimize(wanted, {"n": 3}, assume=[tg.assume.symmetric(A)])
-    assert plan.source.searched.mode  # type: ignore[union-attr]
+    assert plan.search.searched.mode  # type: ignore[union-attr]
     plan.check()
     assert plan.flops <= plan.baseline
 

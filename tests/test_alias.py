@@ -125,7 +125,7 @@ def test_every_alias_of_a_searched_e_graph_is_true(case: Any) -> None:
     wanted = [case.tensor, case.loss.grad(case.first)]
     used = {symbol for e in postorder(wanted) for symbol in e.shape.values()}
     plan = tg.optimize(wanted, {symbol: size for symbol, size in (("n", 3), ("m", 2)) if symbol in used})
-    confirm(plan.source.searched.final, {"n": 3, "m": 2})  # type: ignore[union-attr]
+    confirm(plan.search.egraph, {"n": 3, "m": 2})  # type: ignore[union-attr]
 
 
 def test_classes_that_agree_in_numbers_only_are_two() -> None:
@@ -305,7 +305,7 @@ def test_no_class_is_twice_there_by_signs() -> None:
     X, Y, W1, W2 = V("X", ["b", "i"]), V("Y", ["b", "k"]), V("W1", ["i", "h"]), V("W2", ["h", "k"])
     loss = F.cross_entropy(F.tanh(X @ W1) @ W2, Y, "k")
     plan = tg.optimize([loss, loss.grad(W1), loss.grad(W2)], {"b": 64, "i": 32, "h": 100, "k": 10})
-    nodes = plan.source.searched.final.nodes  # type: ignore[union-attr]
+    nodes = plan.search.egraph.nodes  # type: ignore[union-attr]
     multiples = [(at, n.payload, n.children[0]) for at, own in nodes.items() for n in own if n.op == "scale"]
     of = {(base, factor): at for at, factor, base in multiples}
     assert len(multiples) > 10

@@ -20,7 +20,7 @@ from tensorgrad_eg.diagram.from_expression import from_expressions
 from tensorgrad_eg.diagram.from_program import from_program
 from tensorgrad_eg.diagram.layout import lay_out
 from tensorgrad_eg.expr import Tensor, Variable, variables
-from tensorgrad_eg.plan.program import Program
+from tensorgrad_eg.program.program import Program
 
 
 def check_expression(e: Tensor) -> None:

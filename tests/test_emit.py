@@ -12,8 +12,8 @@ from programs import Builder, arrays_for, interpret
 
 from tensorgrad_eg.emit import BACKENDS, emit
 from tensorgrad_eg.errors import BackendError, MissingExtraError, UnknownFunctionError
-from tensorgrad_eg.plan.plan import Plan
-from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+from tensorgrad_eg.plan import Plan
+from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 
 
 def l2_gradient() -> Program:

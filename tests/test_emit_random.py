@@ -10,9 +10,9 @@ from hypothesis import given
 from programs import arrays_for, interpret, networks, programs, single_products, sums_with_diagonals
 
 from tensorgrad_eg.emit import contraction, diagonals, emit
-from tensorgrad_eg.plan import products
-from tensorgrad_eg.plan.plan import Plan
-from tensorgrad_eg.plan.program import Program
+from tensorgrad_eg.plan import Plan
+from tensorgrad_eg.program import products
+from tensorgrad_eg.program.program import Program
 
 
 def run(program: Program, backend: str, arrays: dict[str, Any]) -> list[np.ndarray[Any, Any]]:

@@ -17,9 +17,9 @@ from random_derivations import unaccounted
 
 import tensorgrad_eg as tg
 from tensorgrad_eg.explain import Derivation, Step
-from tensorgrad_eg.explain.derivation import JOINT
 from tensorgrad_eg.explain.explain import DetailError
 from tensorgrad_eg.explain.starts import SHARED
+from tensorgrad_eg.explain.steps import JOINT
 from tensorgrad_eg.explain.text import PLACES
 from tensorgrad_eg.expr import Derivative, Rename, Tangent, postorder
 from tensorgrad_eg.rules.catalogue import rules_of
@@ -143,7 +143,7 @@ def test_every_saving_is_a_step(name: str) -> None:
     plan, derivation = plan_of(name), derivation_of(name)
     assert unaccounted(plan, derivation) == []
     shared = [step.cost_after for step in derivation if step.rule == SHARED]
-    assert (shared or [derivation.start])[0] == plan.source.extracted(plan.sizes).start_cost
+    assert (shared or [derivation.start])[0] == plan.search.extracted(plan.sizes).start_cost
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -186,7 +186,7 @@ def test_the_first_phase_ends_with_the_gradient(name: str) -> None:
             equation.right.transpose(*equation.left.edges), named, sizes=sizes
         )
     wanted = [
-        node for e in plan.source.expressions for node in postorder([e]) if isinstance(node, Derivative)
+        node for e in plan.search.expressions for node in postorder([e]) if isinstance(node, Derivative)
     ]
     gradients = [node for node in dict.fromkeys(wanted) if not node.arg.edges]
     assert len(gradients) == len(phase.results)

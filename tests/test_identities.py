@@ -181,5 +181,5 @@ def test_a_search_through_means_loses_no_result() -> None:
 @pytest.mark.parametrize(("name", "sizes"), [("two layers", {"layer": 1}), ("mixed block", {"B": 48})])
 def test_sums_whose_terms_have_more_edges_than_they(name: str, sizes: dict[str, int]) -> None:
     """What is left of a sum without a term may have edges that the sum has not: every e-node is right."""
-    source = planned(name, **sizes).source
+    source = planned(name, **sizes).search
     assert check_snapshot(source.searched.final) == []  # type: ignore[union-attr]

@@ -11,11 +11,18 @@ import pytest
 from hypothesis import given
 from programs import Builder, arrays_for, interpret, networks, programs
 
-from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, TensorgradError, UnknownEdgeError
-from tensorgrad_eg.plan.arrays import ArrayKindError
-from tensorgrad_eg.plan.cost import flops
-from tensorgrad_eg.plan.plan import Baseline, DetachedPlanError, Plan
-from tensorgrad_eg.plan.program import Input, Operand, Output, Program, ProgramError, Step
+from tensorgrad_eg.errors import (
+    ArrayNameError,
+    ArrayShapeError,
+    DetachedPlanError,
+    ProgramError,
+    TensorgradError,
+    UnknownEdgeError,
+)
+from tensorgrad_eg.plan import Plan
+from tensorgrad_eg.program.arrays import ArrayKindError
+from tensorgrad_eg.program.cost import Baseline, flops
+from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 
 
 def residual_plan(source: Any = None) -> Plan:

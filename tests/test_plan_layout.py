@@ -3,10 +3,10 @@ from __future__ import annotations
 from hypothesis import given
 from programs import Builder, networks, programs
 
-from tensorgrad_eg.plan.layout import arrange
-from tensorgrad_eg.plan.plan import Plan
-from tensorgrad_eg.plan.products import best, lone
-from tensorgrad_eg.plan.program import Program
+from tensorgrad_eg.plan import Plan
+from tensorgrad_eg.program.layout import arrange
+from tensorgrad_eg.program.products import best, lone
+from tensorgrad_eg.program.program import Program
 
 
 def copied(program: Program) -> int:

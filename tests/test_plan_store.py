@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import Builder, arrays_for, programs
 
-from tensorgrad_eg.errors import PlanFileError, PlanFileNotFoundError, WriteError
-from tensorgrad_eg.plan import schema
-from tensorgrad_eg.plan.plan import Baseline, DetachedPlanError, Plan
-from tensorgrad_eg.plan.program import Program
-from tensorgrad_eg.plan.store import load
+from tensorgrad_eg.errors import DetachedPlanError, PlanFileError, PlanFileNotFoundError, WriteError
+from tensorgrad_eg.plan import Plan, load
+from tensorgrad_eg.program import schema
+from tensorgrad_eg.program.cost import Baseline
+from tensorgrad_eg.program.program import Program
 from tests.mutate_plan_files import run
 
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 from programs import Builder
 
-from tensorgrad_eg.plan.notation import step_text
-from tensorgrad_eg.plan.plan import Baseline, Plan
-from tensorgrad_eg.plan.table import blas
+from tensorgrad_eg.plan import Plan
+from tensorgrad_eg.program.cost import Baseline
+from tensorgrad_eg.program.notation import step_text
+from tensorgrad_eg.program.table import blas
 
 
 def two_outputs() -> Plan:

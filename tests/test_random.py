@@ -39,7 +39,7 @@ def check(case: Case) -> None:
     plan = tg.optimize(wanted, {s: n for s, n in SIZES.items() if s in symbols(wanted)}, seconds=60)
     assert plan.check(rtol=1e-9).outputs == 3
     assert plan.flops <= plan.baseline + entries(plan)
-    source = plan.source
+    source = plan.search
     for name, snapshot in snapshots(source.derived, source.searched):  # type: ignore[union-attr]
         found = inspect_snapshot(snapshot)
         assert found.ok, f"{name}: {found.mismatches[0]}"

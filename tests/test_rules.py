@@ -27,7 +27,7 @@ def test_every_node_equals_its_class(name: str) -> None:
     """In all e-graphs of an entry every e-node equals its class, and the plan equals its expressions."""
     plan = planned(name)
     plan.check()
-    for phase, snapshot in snapshots(plan.source.derived, plan.source.searched):  # type: ignore[union-attr]
+    for phase, snapshot in snapshots(plan.search.derived, plan.search.searched):  # type: ignore[union-attr]
         assert check_snapshot(snapshot) == [], phase
 
 

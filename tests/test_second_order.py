@@ -10,7 +10,7 @@ import torch
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.plan.cost import flops
+from tensorgrad_eg.program.cost import flops
 
 V = tg.Variable
 

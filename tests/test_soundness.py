@@ -82,7 +82,7 @@ def rule_file(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 def _everything_sound(expressions: list[Tensor], sizes: dict[str, int], rules: tuple[Path, ...]) -> bool:
     plan = tg.optimize(expressions, sizes, rules=rules, verify=False)
-    every = snapshots(plan.source.derived, plan.source.searched)  # type: ignore[union-attr]
+    every = snapshots(plan.search.derived, plan.search.searched)  # type: ignore[union-attr]
     return not any(check_snapshot(snapshot) for _, snapshot in every)
 
 
@@ -142,7 +142,7 @@ def _tampered(plan: Plan) -> Plan:
         replace(step, number=step.number + 1) if step.kind == "scale" and step.number is not None else step
         for step in plan.program.steps
     )
-    return Plan(replace(plan.program, steps=steps), plan.structure, plan.baseline, source=plan.source)
+    return Plan(replace(plan.program, steps=steps), plan.structure, plan.baseline, search=plan.search)
 
 
 def test_a_wrong_plan_is_refused() -> None:
@@ -185,7 +185,7 @@ def test_nothing_finite_cannot_be_checked() -> None:
 def test_what_is_not_finite_is_told_apart() -> None:
     """E-nodes without a finite value on any data are listed, and are no mismatch."""
     plan = tg.optimize(F.log(-F.exp(x)) + x, {"k": 3})
-    check = inspect_snapshot(plan.source.searched.final)  # type: ignore[union-attr]
+    check = inspect_snapshot(plan.search.egraph)  # type: ignore[union-attr]
     assert check.ok
     assert check.not_finite
     assert check.compared > 2

@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from tensorgrad_eg.diagram.display import Diagram as Diagram
 from tensorgrad_eg.diagram.from_expression import from_expressions
 from tensorgrad_eg.diagram.from_program import from_program
+from tensorgrad_eg.emit.compiled import Compiled
 from tensorgrad_eg.errors import OperandError
 from tensorgrad_eg.expr import Tensor
-from tensorgrad_eg.plan.plan import Plan
-from tensorgrad_eg.plan.program import Program
+from tensorgrad_eg.program.program import Program
 
-Drawable = Tensor | Plan | Program | Mapping[str, Tensor] | Sequence[Tensor]
+Drawable = Tensor | Compiled | Program | Mapping[str, Tensor] | Sequence[Tensor]
 
 
 def draw(thing: Drawable) -> Diagram:
@@ -33,7 +33,7 @@ def draw(thing: Drawable) -> Diagram:
     """
     if isinstance(thing, Tensor):
         return Diagram(from_expressions({"": thing}))
-    if isinstance(thing, Plan):
+    if isinstance(thing, Compiled):
         return Diagram(from_program(thing.program, thing.names))
     if isinstance(thing, Program):
         return Diagram(from_program(thing))

@@ -2,7 +2,7 @@
 
 What is read once is drawn where it is read, so that a program looks like the formula it computes.
 
->>> from tensorgrad_eg.plan.program import Input
+>>> from tensorgrad_eg.program.program import Input
 >>> A, x = Input("A", ("i", "k"), ("i", "k")), Input("x", ("k",), ("k",))
 >>> step = Step("t1", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",))
 >>> result = Output(Operand("t1", ("i",)), ("i",), ("row",))
@@ -20,7 +20,7 @@ from fractions import Fraction
 
 from tensorgrad_eg.diagram.panels import Page, power_label, sign
 from tensorgrad_eg.diagram.picture import Picture
-from tensorgrad_eg.plan.program import PACKING, Operand, Output, Program, Step
+from tensorgrad_eg.program.program import PACKING, Operand, Output, Program, Step
 
 Env = Mapping[str, int]  # label -> wire
 
@@ -33,7 +33,7 @@ _PLAIN = ("constant", "delta")
 def from_program(program: Program, names: Sequence[str] = ()) -> Picture:
     """Draw a program; `names` are the names of its outputs.
 
-    >>> from tensorgrad_eg.plan.program import Input
+    >>> from tensorgrad_eg.program.program import Input
     >>> program = Program((Input("x", (), ()),), (), (Output(Operand("x", ()), (), ()),), {})
     >>> from_program(program).boxes[0].label
     'result'

@@ -1,6 +1,6 @@
 """Source text: one module a backend, all of them behind `emit`.
 
->>> from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+>>> from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 >>> inputs = (Input("A", ("i", "k"), ("i", "k")), Input("x", ("k",), ("k",)))
 >>> step = Step("t", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",))
 >>> program = Program(inputs, (step,), (Output(Operand("t", ("i",)), ("i",), ("i",)),), {"i": 3, "k": 4})
@@ -16,7 +16,7 @@ from tensorgrad_eg.emit.opt_einsum import OptEinsumWriter
 from tensorgrad_eg.emit.torch import Torch
 from tensorgrad_eg.emit.writer import Writer
 from tensorgrad_eg.errors import BackendError
-from tensorgrad_eg.plan.program import Program, Structure
+from tensorgrad_eg.program.program import Program, Structure
 
 BACKENDS = ("torch", "numpy", "jax", "opt_einsum")
 

@@ -1,4 +1,4 @@
-"""A product of two tensors as source, after the recipe that `tensorgrad_eg.plan.products` finds cheapest.
+"""A product of two tensors as source, after the recipe that `tensorgrad_eg.program.products` finds cheapest.
 
 >>> A, x = Value(Code("A"), ("i", "k")), Value(Code("x"), ("i",))
 >>> contract(Library(), A, x, ("i",), ("k",), {"i": 3, "k": 4}).code.text
@@ -15,8 +15,8 @@ from tensorgrad_eg.emit.code import product as multiply
 from tensorgrad_eg.emit.identifiers import letters
 from tensorgrad_eg.emit.library import Library
 from tensorgrad_eg.emit.tensors import Value, aligned, divisor, permuted, summed, without_repeats
-from tensorgrad_eg.plan.cost import elements
-from tensorgrad_eg.plan.products import Edges, Recipe, best, collapsed, flipped, lone
+from tensorgrad_eg.program.cost import elements
+from tensorgrad_eg.program.products import Edges, Recipe, best, collapsed, flipped, lone
 
 # Below this many elements a temporary comes from the allocator's cache, and writing in place gains nothing.
 LARGE = 2**18

@@ -17,10 +17,10 @@ from tensorgrad_eg.emit.code import literal
 from tensorgrad_eg.emit.complement import complement
 from tensorgrad_eg.emit.library import Library
 from tensorgrad_eg.emit.tensors import Value, aligned, permuted, without_repeats
-from tensorgrad_eg.plan.cost import elements
-from tensorgrad_eg.plan.diagonals import Diagonal, on_diagonal
-from tensorgrad_eg.plan.products import Edges
-from tensorgrad_eg.plan.program import Operand, Program, Step
+from tensorgrad_eg.program.cost import elements
+from tensorgrad_eg.program.diagonals import Diagonal, on_diagonal
+from tensorgrad_eg.program.products import Edges
+from tensorgrad_eg.program.program import Operand, Program, Step
 
 # Below this many elements nothing is gained by a line of its own for a diagonal.
 SMALL = 2**12

@@ -11,7 +11,7 @@ from keyword import iskeyword
 from string import ascii_letters
 from unicodedata import normalize
 
-from tensorgrad_eg.plan.naming import RESERVED
+from tensorgrad_eg.program.naming import RESERVED
 
 
 def identifiers(names: Iterable[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from tensorgrad_eg.emit.code import POWER, UNARY, Code, call, literal, quotient, scaled
 from tensorgrad_eg.emit.code import product as multiply
 from tensorgrad_eg.emit.identifiers import letters
-from tensorgrad_eg.plan.products import Edges
+from tensorgrad_eg.program.products import Edges
 
 SOFTMAX = """def softmax(z, axis):
     e = {np}.exp(z - z.max(axis, keepdims=True, initial=-{np}.inf))

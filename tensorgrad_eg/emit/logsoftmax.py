@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 
 from tensorgrad_eg.emit.library import Library
 from tensorgrad_eg.emit.tensors import Value
-from tensorgrad_eg.plan.products import Edges
-from tensorgrad_eg.plan.program import Operand, Step
+from tensorgrad_eg.program.products import Edges
+from tensorgrad_eg.program.program import Operand, Step
 
 
 @dataclass(frozen=True)

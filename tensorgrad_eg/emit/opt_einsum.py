@@ -1,7 +1,7 @@
 """opt_einsum source: every run of contractions whose intermediates nobody else reads is one `contract` with
 the plan's path.
 
->>> from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+>>> from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 >>> axes = {"A": ("a", "b"), "B": ("b", "c"), "C": ("c", "d")}
 >>> inputs = tuple(Input(name, edges, edges) for name, edges in axes.items())
 >>> first = Step("s", "contract", (Operand("B", ("b", "c")), Operand("C", ("c", "d"))), ("b", "d"), ("c",))
@@ -22,8 +22,8 @@ from tensorgrad_eg.emit.identifiers import letters
 from tensorgrad_eg.emit.numpy import NumPy
 from tensorgrad_eg.emit.tensors import Value
 from tensorgrad_eg.emit.writer import Writer, unused
-from tensorgrad_eg.plan.notation import SIGMA, Formula, indexed, subscript
-from tensorgrad_eg.plan.program import Operand, Program, Step, Structure
+from tensorgrad_eg.program.notation import SIGMA, Formula, indexed, subscript
+from tensorgrad_eg.program.program import Operand, Program, Step, Structure
 
 
 class OptEinsum(NumPy):

@@ -1,6 +1,6 @@
 """Symmetric pairs of axes as one axis, and back.
 
->>> from tensorgrad_eg.plan.program import Operand
+>>> from tensorgrad_eg.program.program import Operand
 >>> step = Step("t", "pack", (Operand("A", ("b", "i", "j")),), ("b", "i≤j"))
 >>> packed(Library(), step, Value(Code("A"), ("b", "i", "j")), {"b": 2, "i": 3, "j": 3, "i≤j": 6}).code.text
 'A.reshape(2, 9).take(upper(3), 1)'
@@ -14,13 +14,13 @@ from tensorgrad_eg.emit.code import Code
 from tensorgrad_eg.emit.contraction import joined
 from tensorgrad_eg.emit.library import Library
 from tensorgrad_eg.emit.tensors import Value, permuted
-from tensorgrad_eg.plan.program import Step
+from tensorgrad_eg.program.program import Step
 
 
 def packed(library: Library, step: Step, value: Value, sizes: Mapping[str, int]) -> Value:
     """The entries i <= j of a pair of axes, along one axis, which stands where the pair stood.
 
-    >>> from tensorgrad_eg.plan.program import Operand
+    >>> from tensorgrad_eg.program.program import Operand
     >>> step = Step("t", "pack", (Operand("A", ("i", "b", "j")),), ("b", "i≤j"))
     >>> packed(Library(), step, Value(Code("A"), ("i", "b", "j")), {"b": 2, "i": 3, "j": 3}).code.text
     'A.transpose(1, 0, 2).reshape(2, 9).take(upper(3), 1)'
@@ -46,7 +46,7 @@ def _neighbours(value: Value, i: str, j: str) -> tuple[str, ...]:
 def unpacked(library: Library, step: Step, value: Value, sizes: Mapping[str, int]) -> Value:
     """A packed axis as the two axes that it stands for.
 
-    >>> from tensorgrad_eg.plan.program import Operand
+    >>> from tensorgrad_eg.program.program import Operand
     >>> step = Step("t", "unpack", (Operand("T", ("i≤j", "b")),), ("i", "j", "b"))
     >>> sizes = {"b": 2, "i": 3, "j": 3, "i≤j": 6}
     >>> unpacked(Library(), step, Value(Code("T"), ("i≤j", "b")), sizes).code.text

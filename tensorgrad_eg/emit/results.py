@@ -12,14 +12,14 @@ from tensorgrad_eg.emit.code import Code, bracketed
 from tensorgrad_eg.emit.identifiers import plain
 from tensorgrad_eg.emit.library import Library, shape_text
 from tensorgrad_eg.emit.tensors import Value, permuted, without_repeats
-from tensorgrad_eg.plan.program import Input, Output, Program, Structure
+from tensorgrad_eg.program.program import Input, Output, Program, Structure
 
 
 def arranged(library: Library, value: Value, out: Output, sizes: Mapping[str, int]) -> Code:
     """A value with its axes in the user's order, broadcast over those it lacks; never an argument's own
     memory.
 
-    >>> from tensorgrad_eg.plan.program import Operand
+    >>> from tensorgrad_eg.program.program import Operand
     >>> result = Output(Operand("a", ("i",)), ("i", "j"), ("i", "j"))
     >>> arranged(Library(), Value(Code("a"), ("i",), alias=True), result, {"i": 3, "j": 4}).text
     'np.broadcast_to(a[:, None], (3, 4)).copy()'

@@ -1,6 +1,6 @@
 """One step of a program as an expression of the library.
 
->>> from tensorgrad_eg.plan.program import Operand, Step
+>>> from tensorgrad_eg.program.program import Operand, Step
 >>> step = Step("r", "add", (Operand("a", ("i",)), Operand("b", ("i",), Fraction(-2))), ("i",))
 >>> build(Library(), step, [Value(Code("a"), ("i",)), Value(Code("b"), ("i",))], {"i": 3}).code.text
 'a - 2 * b'
@@ -21,8 +21,8 @@ from tensorgrad_eg.emit.tensors import Value, aligned, summed, without_repeats
 from tensorgrad_eg.errors import UnknownFunctionError
 from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.expr.pointwise import POINTWISE
-from tensorgrad_eg.plan.products import Edges
-from tensorgrad_eg.plan.program import Step
+from tensorgrad_eg.program.products import Edges
+from tensorgrad_eg.program.program import Step
 
 _ARGUMENT = re.compile(r"\{0?\}")
 

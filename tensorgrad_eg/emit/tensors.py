@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from tensorgrad_eg.emit.code import Code
 from tensorgrad_eg.emit.library import Library
-from tensorgrad_eg.plan.products import Edges
+from tensorgrad_eg.program.products import Edges
 
 
 @dataclass(frozen=True)

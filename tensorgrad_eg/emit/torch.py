@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from tensorgrad_eg.emit.code import POWER, UNARY, Code, call, literal, product
 from tensorgrad_eg.emit.library import Library, axes_text
-from tensorgrad_eg.plan.products import Edges
+from tensorgrad_eg.program.products import Edges
 
 SOFTMAX = """def softmax(z, dim):
     e = torch.exp(z - z.amax(dim, keepdim=True)) if z.numel() else z

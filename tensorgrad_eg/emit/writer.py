@@ -22,12 +22,12 @@ from tensorgrad_eg.emit.logsoftmax import with_log_softmax
 from tensorgrad_eg.emit.results import arranged, gathered, header
 from tensorgrad_eg.emit.steps import build, reads
 from tensorgrad_eg.emit.tensors import Value, permuted
-from tensorgrad_eg.plan.cost import elements
-from tensorgrad_eg.plan.diagonals import Diagonal
-from tensorgrad_eg.plan.folding import fold
-from tensorgrad_eg.plan.liveness import peak_elements
-from tensorgrad_eg.plan.notation import Formula, formula, indexed
-from tensorgrad_eg.plan.program import Operand, Output, Program, Step, Structure
+from tensorgrad_eg.program.cost import elements
+from tensorgrad_eg.program.diagonals import Diagonal
+from tensorgrad_eg.program.folding import fold
+from tensorgrad_eg.program.liveness import peak_elements
+from tensorgrad_eg.program.notation import Formula, formula, indexed
+from tensorgrad_eg.program.program import Operand, Output, Program, Step, Structure
 
 INLINE = 50
 RETURNED = 76

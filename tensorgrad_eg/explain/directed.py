@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tensorgrad_eg.egraph.derive import Stage
-from tensorgrad_eg.explain.derivation import Phase
 from tensorgrad_eg.explain.expansion import Expansion
 from tensorgrad_eg.explain.notation import Notation
 from tensorgrad_eg.explain.places import places
 from tensorgrad_eg.explain.replay import Application, Change, Replayed
+from tensorgrad_eg.explain.steps import Phase
 from tensorgrad_eg.explain.writer import Pair, Writer
 from tensorgrad_eg.expr import Number, Tensor
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from tensorgrad_eg.errors import TensorgradError, suggestion
+from tensorgrad_eg.emit.compiled import Compiled
+from tensorgrad_eg.errors import DetailError
 from tensorgrad_eg.explain.bench import Bench
 from tensorgrad_eg.explain.derivation import Derivation
 from tensorgrad_eg.explain.directed import directed_phase
@@ -15,29 +16,13 @@ from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.explain.writer import Writer
 from tensorgrad_eg.expr import Tensor, Variable, variables
 from tensorgrad_eg.expr.sizes import empty
-
-if TYPE_CHECKING:
-    from tensorgrad_eg.api import Problem
-    from tensorgrad_eg.plan.plan import Plan
+from tensorgrad_eg.search import Search
 
 Detail = Literal["phases", "steps", "all"]
 _DETAILS = ("phases", "steps", "all")
 
 
-class DetailError(TensorgradError, ValueError):
-    """A level of detail that there is not.
-
-    >>> print(DetailError.of("step"))
-    detail is 'phases', 'steps' or 'all', not 'step'. Did you mean 'steps'?
-    """
-
-    @classmethod
-    def of(cls, found: object) -> DetailError:
-        """Say which levels there are."""
-        return cls(f"detail is 'phases', 'steps' or 'all', not {found!r}.{suggestion(str(found), _DETAILS)}")
-
-
-def explain(problem: Problem, plan: Plan, check: bool = True, detail: Detail = "steps") -> Derivation:
+def explain(problem: Search, plan: Compiled, check: bool = True, detail: Detail = "steps") -> Derivation:
     """How the plan comes about: every rule that was used, what it did and where, and what that saved.
 
     With `check`, the two sides of every step are compared on random data. `detail` is what `str` shows: only
@@ -54,7 +39,7 @@ def explain(problem: Problem, plan: Plan, check: bool = True, detail: Detail = "
         "the root's own cotangent"
     """
     if detail not in _DETAILS:
-        raise DetailError.of(detail)
+        raise DetailError.of(detail, _DETAILS)
     world = World(problem.derived.symbols)
     bench = Bench(problem.files, problem.derived.facts)
     writer = Writer(world, _given(problem.expressions, plan.sizes), check, problem.facts)

@@ -5,29 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
+from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.emit.compiled import Compiled
 from tensorgrad_eg.explain.bench import LISTING, Bench
 from tensorgrad_eg.explain.connecting import Connecting
-from tensorgrad_eg.explain.derivation import JOINT, Phase, Place, Step
 from tensorgrad_eg.explain.descent import descend
 from tensorgrad_eg.explain.solution import program_of
 from tensorgrad_eg.explain.starts import SHARED, Program, changed, first_changed, results, starts
+from tensorgrad_eg.explain.steps import JOINT, Phase, Place, Step
 from tensorgrad_eg.explain.writer import Writer
 from tensorgrad_eg.expr import Rename, Variable
-from tensorgrad_eg.plan.cost import total_flops
+from tensorgrad_eg.program.cost import total_flops
 from tensorgrad_eg.rules.vocabulary import DIRECTED
-
-if TYPE_CHECKING:
-    from tensorgrad_eg.api import Problem
-    from tensorgrad_eg.egraph.term import Dag
-    from tensorgrad_eg.plan.plan import Plan
+from tensorgrad_eg.search import Search
 
 #: What is done to a program when it is there, beside the rules.
 _PASSES = ("reads of the program", "constants and multiples worked out once", "halves of symmetric tensors")
 
 
-def ledger(problem: Problem, plan: Plan, bench: Bench, writer: Writer) -> list[Program]:
+def ledger(problem: Search, plan: Compiled, bench: Bench, writer: Writer) -> list[Program]:
     """All programs from the one that is written down to the plan, each with its cost.
 
     Those of the search are found by single rules, as far as these lead to the plan.
@@ -44,7 +41,7 @@ def ledger(problem: Problem, plan: Plan, bench: Bench, writer: Writer) -> list[P
 
 
 def _walk(
-    problem: Problem,
+    problem: Search,
     sizes: Mapping[str, int],
     bench: Bench,
     writer: Writer,
@@ -70,8 +67,8 @@ def _walk(
 
 
 def costed_phases(
-    problem: Problem,
-    plan: Plan,
+    problem: Search,
+    plan: Compiled,
     writer: Writer,
     bench: Bench,
     found: Sequence[Program],
@@ -120,8 +117,8 @@ _TITLES = {
 
 
 def _phase(
-    problem: Problem,
-    plan: Plan,
+    problem: Search,
+    plan: Compiled,
     writer: Writer,
     name: str,
     title: str,
@@ -146,7 +143,7 @@ def _phase(
     return Phase(name, title, writer.definitions(mentioned, notation, order=True), tuple(steps), ())
 
 
-def _output(problem: Problem, plan: Plan, place: int) -> str:
+def _output(problem: Search, plan: Compiled, place: int) -> str:
     """The name of the result that a root of the program belongs to."""
     if problem.pieces is None:
         return plan.results[place]
@@ -157,7 +154,7 @@ def _output(problem: Problem, plan: Plan, place: int) -> str:
     return next((name for name, terms in pieces if any(root in dict(term.factors) for term in terms)), "")
 
 
-def _unchanged(plan: Plan) -> Place:
+def _unchanged(plan: Compiled) -> Place:
     """That a result is what it was: what is saved changes no formula."""
     out = plan.outputs[0] if plan.outputs else None
     edges = (
@@ -169,7 +166,7 @@ def _unchanged(plan: Plan) -> Place:
     return Place(result, result)
 
 
-def _halves(plan: Plan) -> tuple[Place, ...]:
+def _halves(plan: Compiled) -> tuple[Place, ...]:
     """That the tensors are symmetric of which the plan computes one half."""
     moves = [step for step in plan.steps if step.kind in ("pack", "unpack")]
     pairs = {packed: pair for pair, (packed,) in (step.packing for step in moves)}

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from tensorgrad_eg.egraph.snapshot import Snapshot, dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
@@ -18,13 +17,11 @@ from tensorgrad_eg.explain.bench import Bench
 from tensorgrad_eg.explain.places import places
 from tensorgrad_eg.explain.writer import Pair, Writer
 from tensorgrad_eg.extract.alias import Alias, aliases
+from tensorgrad_eg.extract.pieces import Summand
 from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor
 from tensorgrad_eg.rules.catalogue import Rule
-
-if TYPE_CHECKING:
-    from tensorgrad_eg.api import Problem
-    from tensorgrad_eg.extract.pieces import Summand
+from tensorgrad_eg.search import Search
 
 #: What is done beside the rules: said of a step in the place of a rule.
 SHARED = "one tensor under several names"
@@ -49,7 +46,7 @@ class Program:
 
 
 def starts(
-    problem: Problem, bench: Bench, writer: Writer, sizes: Mapping[str, int], goal: int
+    problem: Search, bench: Bench, writer: Writer, sizes: Mapping[str, int], goal: int
 ) -> Iterator[Program]:
     """The programs from the one that is written down to the one that the search begins with.
 
@@ -157,7 +154,7 @@ def _shared(writer: Writer, priced: Priced) -> Iterator[Pair]:
         stack.extend(parts)
 
 
-def _in_pieces(problem: Problem, writer: Writer) -> Iterator[Pair]:
+def _in_pieces(problem: Search, writer: Writer) -> Iterator[Pair]:
     """Every result, and the sum of products that it is of its pieces."""
     world, pieces, dense = writer.world, problem.pieces, problem.derived.dag
     assert pieces is not None

@@ -1,11 +1,12 @@
-"""Derivations as text: a line for each step, equations below it."""
+"""Derivations as text, a line for each step and equations below it, and as a page of cards for notebooks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from html import escape
 
-from tensorgrad_eg.explain.derivation import Derivation, Phase, Place, Step
+from tensorgrad_eg.explain.steps import Phase, Place, Step
 from tensorgrad_eg.explain.values import TOLERANCE
 
 #: Places of a step that are written out, definitions of a phase, steps that are not put together by rule, and
@@ -15,34 +16,35 @@ _WIDTH = 100
 #: A side with more characters than this is cut.
 _LONGEST = 600
 _INDENT = "       "
+_STYLE = "border-left:3px solid currentColor;margin:.4em 0;padding:.1em .8em"
 
 
-def text(derivation: Derivation) -> str:
+def text(phases: Sequence[Phase], detail: str = "steps") -> str:
     """The derivation, every phase with its steps.
 
     >>> from tensorgrad_eg.expr import Variable
     >>> x = Variable("x", ["i"])
     >>> place = Place(x * x, x**2, error=0.0)
     >>> step = Step("square", "search", "search", "rules/a.egg", 3, "a·a = a²", "y", (place,))
-    >>> print(text(Derivation((Phase("search", "Search", (), (step,), ()),), 7)))
+    >>> print(text([Phase("search", "Search", (), (step,), ())]))
     1 step, checked on numbers: largest difference 0
     <BLANKLINE>
     Search
       1. square: a·a = a²   rules/a.egg:3   ✓
            x[i] x[i] = x[i]^2
     """
-    if not derivation.phases:
+    if not phases:
         return "Nothing had to be done."
-    lines = [_summary(derivation)]
+    lines = [_summary([step for phase in phases for step in phase.steps])]
     number = 1
-    for phase in derivation.phases:
-        lines += ["", phase.title, *_definitions(phase, derivation.detail)]
-        if derivation.detail != "phases":
-            for step in together(phase.steps, derivation.detail):
-                lines += _step(number, step, derivation.detail)
+    for phase in phases:
+        lines += ["", phase.title, *_definitions(phase, detail)]
+        if detail != "phases":
+            for step in together(phase.steps, detail):
+                lines += _step(number, step, detail)
                 number += 1
         lines += _results(phase)
-        if derivation.detail == "all" and phase.silent:
+        if detail == "all" and phase.silent:
             lines.append(f"    not written down: {_counted(phase.silent)}")
     return "\n".join(lines)
 
@@ -64,14 +66,14 @@ def together(steps: Sequence[Step], detail: str = "steps") -> list[Step]:
     return list(merged.values())
 
 
-def _summary(derivation: Derivation) -> str:
-    count = f"{len(derivation)} step{'s' * (len(derivation) != 1)}"
-    error = derivation.error
-    if error is None:
+def _summary(steps: Sequence[Step]) -> str:
+    count = f"{len(steps)} step{'s' * (len(steps) != 1)}"
+    errors = [step.error for step in steps if step.error is not None]
+    if not errors:
         return f"{count}, not checked"
-    if error < TOLERANCE:
-        return f"{count}, checked on numbers: largest difference {error:.0e}".replace("0e+00", "0")
-    wrong = [step.rule for step in derivation if step.error is not None and step.error >= TOLERANCE]
+    if max(errors) < TOLERANCE:
+        return f"{count}, checked on numbers: largest difference {max(errors):.0e}".replace("0e+00", "0")
+    wrong = [step.rule for step in steps if step.error is not None and step.error >= TOLERANCE]
     return f"{count}; NOT CONFIRMED on numbers: {', '.join(dict.fromkeys(wrong))}"
 
 
@@ -150,3 +152,41 @@ def _counted(names: Iterable[str]) -> str:
     for name in names:
         counts[name] = counts.get(name, 0) + 1
     return ", ".join(name if n == 1 else f"{name} ×{n}" for name, n in counts.items())
+
+
+def html(phases: Sequence[Phase]) -> str:
+    """The derivation as HTML: a card for each step, folded phases.
+
+    >>> html([])
+    '<div class="tensorgrad-eg-derivation"></div>'
+    """
+    parts: list[str] = []
+    number = 1
+    for phase in phases:
+        steps = together(phase.steps)
+        cards = "".join(_card(number + n, step) for n, step in enumerate(steps))
+        number += len(steps)
+        parts.append(
+            f"<details open><summary><b>{escape(phase.title)}</b></summary>{_head(phase)}{cards}</details>"
+        )
+    return f'<div class="tensorgrad-eg-derivation">{"".join(parts)}</div>'
+
+
+def _head(phase: Phase) -> str:
+    rows = "\n".join(map(str, phase.definitions))
+    return f"<pre>where {escape(rows)}</pre>" if rows else ""
+
+
+def _card(number: int, step: Step) -> str:
+    equations = "\n".join(line.strip() for place in step.places[:PLACES] for line in equation(place))
+    hidden = len(step.places) - PLACES
+    more = f"\n… and {hidden} more" if hidden > 0 else ""
+    notes = [f"×{step.count}"] if step.count > 1 else []
+    notes += [escape(step.equation)] if step.equation else []
+    notes += [f"<small>{escape(step.file)}:{step.line}</small>"] if step.file else []
+    if step.cost_before is not None and step.cost_after is not None:
+        notes.append(f"{step.cost_before:,} → {step.cost_after:,} flops")
+    if step.error is not None:
+        notes.append("✓ checked" if step.error < TOLERANCE else f"✗ differs by {step.error:.1g}")
+    title = f"{number}. <b>{escape(step.rule)}</b> {' · '.join(notes)}"
+    return f'<div style="{_STYLE}">{title}<pre>{escape(equations + more)}</pre></div>'

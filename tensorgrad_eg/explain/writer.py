@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tensorgrad_eg.assume import Fact
-from tensorgrad_eg.explain.derivation import JOINT, Equation, Place, Step
 from tensorgrad_eg.explain.naming import Naming
 from tensorgrad_eg.explain.notation import Notation
+from tensorgrad_eg.explain.steps import JOINT, Equation, Place, Step
 from tensorgrad_eg.explain.values import Values
 from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.expr import Tensor, Variable

@@ -13,7 +13,7 @@ from math import isfinite, prod
 import numpy as np
 
 from tensorgrad_eg.extract.field import LANES, Field, P, mix, number, power, variable
-from tensorgrad_eg.plan.program import Operand, Program, Step
+from tensorgrad_eg.program.program import Operand, Program, Step
 
 Axes = tuple[int, int]
 #: A program is evaluated twice: what has another size has another one here too, and another the second time.
@@ -29,7 +29,7 @@ def likely(program: Program, known: Iterable[tuple[str, Axes]] = ()) -> dict[str
     functions are random functions. Of tensors that are too large to be evaluated nothing is said.
 
     Example:
-        >>> from tensorgrad_eg.plan.program import Input, Output
+        >>> from tensorgrad_eg.program.program import Input, Output
         >>> square = Step("s", "contract", (Operand("x", ("i",)), Operand("x", ("j",))), ("i", "j"))
         >>> x = Input("x", ("i",), ("i",))
         >>> result = Output(Operand("s", ("i", "j")), ("i", "j"), ("i", "j"))

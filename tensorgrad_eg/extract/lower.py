@@ -15,7 +15,7 @@ from tensorgrad_eg.expr import POINTWISE, fresh
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.priced import Priced, Way
 from tensorgrad_eg.extract.search import Solution
-from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 
 
 def lower(

@@ -22,7 +22,7 @@ from tensorgrad_eg.expr import POINTWISE, Tensor
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.peel import Pair, Peeler, Product
-from tensorgrad_eg.plan.forms import Factor, Form, Term
+from tensorgrad_eg.program.forms import Factor, Form, Term
 
 _ARITHMETIC = ("number", "constant", "extent", "scale", "power", "add", "contract", "apply")
 

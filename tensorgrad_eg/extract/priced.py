@@ -14,7 +14,7 @@ from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.errors import LostTermError
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import Alias, aliases
-from tensorgrad_eg.plan.cost import flops
+from tensorgrad_eg.program.cost import flops
 
 #: Prices are counted in thousandths of a flop, and each node counts one: of equal programs the shorter one
 #: is taken, and choices have no cycles.

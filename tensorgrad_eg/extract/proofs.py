@@ -21,7 +21,7 @@ from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.alias import class_symmetries
 from tensorgrad_eg.extract.extract import SEARCH
-from tensorgrad_eg.plan.program import Operand, Program, Step
+from tensorgrad_eg.program.program import Operand, Program, Step
 
 Axes = tuple[int, int]
 #: A tensor made of more nodes is not looked at, nor are more than so many tensors of a program.
@@ -34,7 +34,7 @@ class Proofs:
     """Looks for proofs.
 
     Example:
-        >>> from tensorgrad_eg.plan.program import Input
+        >>> from tensorgrad_eg.program.program import Input
         >>> A, (i, j) = Input("A", ("i", "j"), (3, 3)), ("i", "j")
         >>> terms = Operand("A", (i, j)), Operand("A", (j, i), Fraction(-1))
         >>> difference = Step("s", "add", terms, (i, j))

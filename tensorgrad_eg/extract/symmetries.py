@@ -16,7 +16,7 @@ from tensorgrad_eg.extract.canonical import Order, Read
 from tensorgrad_eg.extract.closure import LEAF, Closure, Node, kind
 from tensorgrad_eg.extract.likely import likely
 from tensorgrad_eg.extract.proofs import Axes, Proofs
-from tensorgrad_eg.plan.program import Operand, Program, Step
+from tensorgrad_eg.program.program import Operand, Program, Step
 
 Orders = Mapping[str, Iterable[Order]]
 
@@ -33,7 +33,7 @@ def symmetries(
     a step may be read, as far as they are known otherwise. At the deadline no more proofs are looked for.
 
     Example:
-        >>> from tensorgrad_eg.plan.program import Input, Output
+        >>> from tensorgrad_eg.program.program import Input, Output
         >>> square = Step("s", "contract", (Operand("x", ("i",)), Operand("x", ("j",))), ("i", "j"))
         >>> x = Input("x", ("i",), ("i",))
         >>> result = Output(Operand("s", ("i", "j")), ("i", "j"), ("i", "j"))

@@ -20,10 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorgrad_eg.assume import Fact
-from tensorgrad_eg.errors import CheckError
+from tensorgrad_eg.emit.compiled import Compiled
+from tensorgrad_eg.errors import CheckError, ProgramError
 from tensorgrad_eg.expr import Tensor, postorder, variables
-from tensorgrad_eg.plan.plan import Plan
-from tensorgrad_eg.plan.program import ProgramError
 from tensorgrad_eg.verify.facts import conform
 from tensorgrad_eg.verify.plans import draws, flat
 from tensorgrad_eg.verify.points import Point
@@ -80,7 +79,7 @@ class Promise:
 
 def kept(
     expressions: Sequence[Tensor],
-    plan: Callable[[Mapping[str, int]], Plan],
+    plan: Callable[[Mapping[str, int]], Compiled],
     sizes: Mapping[str, int],
     facts: Sequence[Fact] = (),
     seconds: float = 1.0,
@@ -150,7 +149,7 @@ def small_sizes(sizes: Mapping[str, int], number: int = 0) -> Iterator[dict[str,
 
 def _compared(
     point: Point,
-    plan: Callable[[Mapping[str, int]], Plan],
+    plan: Callable[[Mapping[str, int]], Compiled],
     sizes: dict[str, int],
     arrays: Mapping[str, Array],
 ) -> Broken | None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.saturate import Report
-from tensorgrad_eg.errors import TensorgradError, WrongPlanError
-from tensorgrad_eg.expr import Tensor, brief, children, postorder, variables
+from tensorgrad_eg.emit.compiled import Compiled
+from tensorgrad_eg.errors import WrongPlanError
+from tensorgrad_eg.expr import Tensor, brief, children, postorder
 from tensorgrad_eg.expr.sizes import symbols
-from tensorgrad_eg.plan.plan import Plan
 from tensorgrad_eg.rules.catalogue import Rule, rules_of
 from tensorgrad_eg.rules.files import rule_files
 from tensorgrad_eg.verify.promise import Broken
@@ -28,7 +26,8 @@ _SECONDS, _SHARE, _NAMED = 3.0, 0.2, 8
 class Refusal:
     """What was to be planned, with its report, and how much time there is to find out why it is wrong.
 
-    `again` plans something else with the same options. Unless `closely`, all that took part are named.
+    `trial` plans a part alone, and has the report of that if it is wrong as well. Unless `closely`, all rules
+    that took part are named.
 
     Example: see `tests/test_promise.py`, where rules are unsound on purpose.
     """
@@ -36,19 +35,20 @@ class Refusal:
     expressions: Sequence[Tensor]
     names: Sequence[str]
     sizes: Mapping[str, int]
-    again: partial[Plan]
+    files: Sequence[str | Path]
     report: Report
     deadline: Deadline
+    trial: Callable[[Tensor, Mapping[str, int], float], Report | None]
     closely: bool = True
 
-    def error(self, broken: Broken, fallback: Plan | None) -> WrongPlanError:
+    def error(self, broken: Broken, fallback: Compiled | None) -> WrongPlanError:
         """The error for a plan that is wrong, or that there cannot be.
 
         Example: see `tests/test_promise.py`.
         """
         e = self.expressions[broken.output]
         part, report = (self._smallest(e) if self.closely else None) or (e, self.report)
-        names = (self._rules(part) if self.closely else []) or fired(self.again.keywords["rules"], report)
+        names = (self._rules(part) if self.closely else []) or fired(self.files, report)
         at = "".join(f", {symbol}={size}" for symbol, size in broken.sizes.items())[2:]
         how = f"fails with {broken.raised}" if broken.raised else f"differs by {broken.error:.3g} (relative)"
         where = f" at {at}" if at else ""
@@ -65,25 +65,15 @@ class Refusal:
         for part in _parts(e):
             if deadline.over:
                 break
-            facts = [f for f in self.again.keywords["assume"] if f.variable.name in variables([part])]
-            options = {**self.again.keywords, "assume": facts, "verify": False, "extract": "greedy"}
-            options["seconds"] = deadline.left
             own = {symbol: self.sizes[symbol] for symbol in symbols([part])}
-            try:
-                plan = self.again.func(part, own, **options)
-            except WrongPlanError:
-                return part, self.report
-            except TensorgradError:
-                continue
-            problem: Any = plan.source
-            if problem.promise(problem.extracted(plan.sizes), plan.sizes).broken is not None:
-                return part, problem.report
+            report = self.trial(part, own, deadline.left)
+            if report is not None:
+                return part, report
         return None
 
     def _rules(self, part: Tensor) -> list[str]:
         """The rules that are found to be unsound."""
-        files = self.again.keywords["rules"]
-        offences = offending_rules([part], self.sizes, files, deadline=self._time())
+        offences = offending_rules([part], self.sizes, self.files, deadline=self._time())
         return [_named(o.rule) for o in offences]
 
 

@@ -1,7 +1,7 @@
 """Arithmetic on constants, done once instead of in every run; multiples become factors of their sums.
 
 >>> from fractions import Fraction
->>> from tensorgrad_eg.plan.program import Operand, Output, Program, Step
+>>> from tensorgrad_eg.program.program import Operand, Output, Program, Step
 >>> four = Step("c", "constant", (), (), value=4.0)
 >>> root = Step("r", "power", (Operand("c", ()),), (), number=Fraction(1, 2))
 >>> fold(Program((), (four, root), (Output(Operand("r", ()), (), ()),), {})).steps[-1].value
@@ -18,14 +18,14 @@ import numpy as np
 
 from tensorgrad_eg.expr.arrays import Labelled, Numpy
 from tensorgrad_eg.expr.operations import OPERATIONS
-from tensorgrad_eg.plan.program import Operand, Program, Step
+from tensorgrad_eg.program.program import Operand, Program, Step
 
 
 def fold(program: Program) -> Program:
     """The program with every step that reads only constants made a constant, and steps that nobody reads left
     out.
 
-    >>> from tensorgrad_eg.plan.program import Program, Step
+    >>> from tensorgrad_eg.program.program import Program, Step
     >>> fold(Program((), (Step("unused", "constant", (), (), value=1.0),), (), {})).steps
     ()
     """

@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tensorgrad_eg.expr.operations import OPERATIONS
-from tensorgrad_eg.plan.cost import costs, elements, total_flops
-from tensorgrad_eg.plan.notation import indexed, step_text
-from tensorgrad_eg.plan.products import distinct, lone
-from tensorgrad_eg.plan.program import PACKING, Output, Program, Step
+from tensorgrad_eg.program.cost import costs, elements, total_flops
+from tensorgrad_eg.program.notation import indexed, step_text
+from tensorgrad_eg.program.products import distinct, lone
+from tensorgrad_eg.program.program import PACKING, Output, Program, Step
 
 
 def blas(step: Step) -> str:
     """Which kernel does a step: a product of matrices (GEMM, batched BMM), of a matrix and a vector, or
     something simpler.
 
-    >>> from tensorgrad_eg.plan.program import Operand
+    >>> from tensorgrad_eg.program.program import Operand
     >>> blas(Step("t", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",)))
     'GEMV'
     """
@@ -99,7 +99,7 @@ def columns(rows: Sequence[Sequence[str]], sides: str) -> str:
 def result_text(program: Program, out: Output, name: str) -> str:
     """An output as a formula: its name and edges, and the step or input it is.
 
-    >>> from tensorgrad_eg.plan.program import Operand
+    >>> from tensorgrad_eg.program.program import Operand
     >>> result_text(Program((), (), (), {}), Output(Operand("t1", ("i",)), ("i",), ("k",)), "result")
     'result[k] = t1[k]'
     """

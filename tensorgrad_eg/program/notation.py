@@ -1,6 +1,6 @@
 """Steps as formulas on a blackboard: `t1[i] = Σ_k A[i,k] x[k] - y[i]`.
 
->>> from tensorgrad_eg.plan.program import Input, Operand, Program, Step
+>>> from tensorgrad_eg.program.program import Input, Operand, Program, Step
 >>> step = Step("t1", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",))
 >>> step_text(step)
 't1[i] = Σ_k A[i,k] x[k]'
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tensorgrad_eg.plan.program import Operand, Step
+from tensorgrad_eg.program.program import Operand, Step
 
 SUM, SIGMA, PRODUCT, ATOM = range(4)
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tensorgrad_eg.plan.cost import elements
+from tensorgrad_eg.program.cost import elements
 
 Edges = tuple[str, ...]
 START = {

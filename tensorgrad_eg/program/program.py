@@ -4,7 +4,7 @@ A program is a list of steps in the order in which they run. Every axis of every
 *label*; labels are local to a step, so a tensor may be read under other labels than it was written with, at
 no cost. A label that repeats in one operand reads a diagonal.
 
->>> from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+>>> from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 >>> A, x = Input("A", ("i", "k"), ("i", "k")), Input("x", ("k",), ("k",))
 >>> step = Step("t1", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",))
 >>> program = Program((A, x), (step,), (Output(Operand("t1", ("i",)), ("i",), ("i",)),), {"i": 3, "k": 4})
@@ -21,7 +21,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Literal
 
-from tensorgrad_eg.errors import TensorgradError
+from tensorgrad_eg.errors import ProgramError
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 
 # What was asked for: one tensor, a list, or a dict with these keys.
@@ -40,14 +40,6 @@ def kinds() -> tuple[str, ...]:
     (True, False)
     """
     return (*(name for name in OPERATIONS if name not in _UNWRITTEN), *PACKING)
-
-
-class ProgramError(TensorgradError, ValueError):
-    """A program that no lowering should have written; the message names the step.
-
-    >>> issubclass(ProgramError, ValueError)
-    True
-    """
 
 
 @dataclass(frozen=True)
@@ -220,7 +212,7 @@ class Program:
         >>> Program((), (Step("t", "scale", (Operand("a", ()),), (), number=Fraction(2)),), (), {}).validate()
         Traceback (most recent call last):
         ...
-        tensorgrad_eg.plan.program.ProgramError: step t reads 'a', which is neither an input nor an earlier
+        tensorgrad_eg.errors.ProgramError: step t reads 'a', which is neither an input nor an earlier
         step
         """
         shapes: dict[str, tuple[int, ...]] = {}

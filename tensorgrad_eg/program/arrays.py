@@ -1,7 +1,7 @@
 """Arrays given to a plan: which library they are of, and whether they are what the plan was made for.
 
 >>> import numpy as np
->>> from tensorgrad_eg.plan.program import Input, Program
+>>> from tensorgrad_eg.program.program import Input, Program
 >>> program = Program((Input("A", ("i", "k"), ("i", "k")),), (), (), {}, {"i": 2, "k": 3})
 >>> Signature(program).bind({"A": np.zeros((3, 2))})
 Traceback (most recent call last):
@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, TensorgradError
-from tensorgrad_eg.plan.program import Input, Program, ProgramError
+from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, ProgramError, TensorgradError
+from tensorgrad_eg.program.program import Input, Program
 
 
 class ArrayKindError(TensorgradError, TypeError):
@@ -26,7 +26,7 @@ class ArrayKindError(TensorgradError, TypeError):
 
     >>> raise ArrayKindError("A is complex")
     Traceback (most recent call last):
-    tensorgrad_eg.plan.arrays.ArrayKindError: A is complex
+    tensorgrad_eg.program.arrays.ArrayKindError: A is complex
     """
 
 
@@ -54,7 +54,7 @@ def _kind_of(array_type: type) -> str:
 class Signature:
     """What a program wants to be given: computed once, compared with the arrays of every call.
 
-    >>> from tensorgrad_eg.plan.program import Input, Program
+    >>> from tensorgrad_eg.program.program import Input, Program
     >>> signature = Signature(Program((Input("x", ("i",), (2,)),), (), (), {}))
     >>> backend, bound = signature.bind({"x": [1, 2]})
     >>> backend, bound["x"].dtype

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite, prod
 
-from tensorgrad_eg.plan.notation import indexed, number_text
-from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+from tensorgrad_eg.program.notation import indexed, number_text
+from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 
 
 @dataclass(frozen=True)
@@ -208,3 +208,45 @@ class _Assembly:
         name = f"step {len(self.steps)}"
         self.steps.append(Step(name, kind, operands, edges, number=number, value=value))
         return Operand(name, edges)
+
+
+def settled(program: Program, forms: Sequence[Form]) -> tuple[Program, list[Form]]:
+    """Pieces with their axes as they are computed, less those they do not depend on; numbers as coefficients.
+
+    >>> half = Step("c", "constant", (), (), value=0.5)
+    >>> program = Program((), (half,), (Output(Operand("c", ()), ("i",), ("i",)),), {"i": 3})
+    >>> form = Form(("i",), (3,), (Term(Fraction(3), (), (Factor("0", ("i",)),)),))
+    >>> print(settled(program, [form])[1][0])
+    1.5
+    """
+    constants = {step.name: step.value for step in program.steps if step.kind == "constant"}
+    outputs: list[Output] = []
+    orders: dict[str, list[int]] = {}
+    places: dict[str, str] = {}
+    values: dict[str, float] = {}
+    for n, out in enumerate(program.outputs):
+        value = constants.get(out.operand.tensor)
+        if value is not None:
+            values[str(n)] = value
+            continue
+        orders[str(n)] = order = [out.edges.index(edge) for edge in dict.fromkeys(out.operand.edges)]
+        places[str(n)] = str(len(outputs))
+        edges, names = (tuple(axes[k] for k in order) for axes in (out.edges, out.names))
+        outputs.append(replace(out, edges=edges, names=names))
+    moved = [replace(f, terms=tuple(_moved(term, values, orders, places) for term in f.terms)) for f in forms]
+    return replace(program, outputs=tuple(outputs)), moved
+
+
+def _moved(
+    term: Term, values: Mapping[str, float], orders: Mapping[str, Sequence[int]], places: Mapping[str, str]
+) -> Term:
+    coefficient = term.coefficient
+    factors = []
+    for factor in term.factors:
+        if factor.name in values:
+            value = values[factor.name]
+            coefficient *= Fraction(value) if value.is_integer() else value
+        else:
+            edges = tuple(factor.edges[k] for k in orders[factor.name])
+            factors.append(replace(factor, name=places[factor.name], edges=edges))
+    return replace(term, coefficient=coefficient, factors=tuple(factors))

@@ -1,6 +1,6 @@
 """Which intermediates are alive when, and how much they hold.
 
->>> from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+>>> from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 >>> one = Step("t1", "scale", (Operand("a", ("i",)),), ("i",), number=2)
 >>> two = Step("t2", "reduce", (Operand("t1", ("i",)),), (), ("i",))
 >>> result = Output(Operand("t2", ()), (), ())
@@ -10,15 +10,15 @@
 
 from __future__ import annotations
 
-from tensorgrad_eg.plan.cost import elements
-from tensorgrad_eg.plan.program import Program
+from tensorgrad_eg.program.cost import elements
+from tensorgrad_eg.program.program import Program
 
 
 def last_uses(program: Program) -> dict[str, int]:
     """For each step that is read, the number of the last step that reads it; outputs are read after the last
     step.
 
-    >>> from tensorgrad_eg.plan.program import Operand, Output, Step
+    >>> from tensorgrad_eg.program.program import Operand, Output, Step
     >>> one = Step("t1", "constant", (), (), value=1.0)
     >>> two = Step("t2", "power", (Operand("t1", ()),), (), number=2)
     >>> last_uses(Program((), (one, two), (Output(Operand("t2", ()), (), ()),), {}))

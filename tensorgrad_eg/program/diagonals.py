@@ -1,6 +1,6 @@
 """Terms of sums that stand on a diagonal, `2 δ[i,j] T[…]`: the zeros beside it need not be added.
 
->>> from tensorgrad_eg.plan.program import Input, Output, Program
+>>> from tensorgrad_eg.program.program import Input, Output, Program
 >>> delta = Step("eye", "delta", (), ("i", "j"))
 >>> steps = {"eye": delta}
 >>> on_diagonal(steps, Operand("eye", ("a", "b"), Fraction(3)))
@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tensorgrad_eg.expr import fresh
-from tensorgrad_eg.plan.products import Edges
-from tensorgrad_eg.plan.program import Operand, Program, Step
+from tensorgrad_eg.program.products import Edges
+from tensorgrad_eg.program.program import Operand, Program, Step
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def nested(program: Program) -> Program:
 
     So code writes it there: a product with the zeros of an identity would be NaN where the tensor is.
 
-    >>> from tensorgrad_eg.plan.program import Input
+    >>> from tensorgrad_eg.program.program import Input
     >>> d, e = (Operand(name, tuple(edges)) for name, edges in (("d", "ij"), ("e", "kl")))
     >>> p, x = Operand("p", tuple("ijkl")), Operand("x", ("i", "k"))
     >>> steps = [Step(delta.tensor, "delta", (), delta.edges) for delta in (d, e)]

@@ -4,7 +4,7 @@ The order of a step's axes is free: readers label axes by position. A few sweeps
 step at a time to the order in which the step and its readers together copy least. Same program in, same
 program out.
 
->>> from tensorgrad_eg.plan.program import Input, Operand, Output, Program, Step
+>>> from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 >>> X, R = Input("X", ("b", "i"), ("b", "i")), Input("R", ("b", "j"), ("b", "j"))
 >>> step = Step("t", "contract", (Operand("X", ("b", "i")), Operand("R", ("b", "j"))), ("i", "j"), ("b",))
 >>> result = Output(Operand("t", ("i", "j")), ("j", "i"), ("j", "i"))
@@ -17,11 +17,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from tensorgrad_eg.plan import products
-from tensorgrad_eg.plan.cost import elements
-from tensorgrad_eg.plan.diagonals import on_diagonal
-from tensorgrad_eg.plan.products import Edges
-from tensorgrad_eg.plan.program import Operand, Output, Program, Step
+from tensorgrad_eg.program import products
+from tensorgrad_eg.program.cost import elements
+from tensorgrad_eg.program.diagonals import on_diagonal
+from tensorgrad_eg.program.products import Edges
+from tensorgrad_eg.program.program import Operand, Output, Program, Step
 
 SWEEPS = 4
 
@@ -29,7 +29,7 @@ SWEEPS = 4
 def arrange(program: Program) -> Program:
     """The program with the axes of its steps ordered so that little is copied.
 
-    >>> from tensorgrad_eg.plan.program import Program
+    >>> from tensorgrad_eg.program.program import Program
     >>> arrange(Program((), (), (), {})).steps
     ()
     """

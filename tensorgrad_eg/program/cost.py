@@ -12,9 +12,30 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import prod
+from typing import Self
 
 from tensorgrad_eg.expr.operations import OPERATIONS, Work
-from tensorgrad_eg.plan.program import PACKING, Program, Step
+from tensorgrad_eg.program.program import PACKING, Program, Step
+
+
+class Baseline(int):
+    """The cost of the best ordinary way, in flops; `modes` has the cost of each way that was considered.
+
+    >>> Baseline(60, {"forward": 90, "reverse": 60}).modes["forward"]
+    90
+    """
+
+    modes: dict[str, int]
+
+    def __new__(cls, value: int, modes: Mapping[str, int] | None = None) -> Self:
+        """Make an integer that knows where it comes from."""
+        self = super().__new__(cls, value)
+        self.modes = dict(modes or {})
+        return self
+
+    def __reduce__(self) -> tuple[type[Baseline], tuple[int, dict[str, int]]]:
+        """Let copies keep the modes."""
+        return Baseline, (int(self), self.modes)
 
 
 def elements(edges: Iterable[str], sizes: Mapping[str, int]) -> int:
@@ -56,7 +77,7 @@ def flops(
 def step_flops(step: Step, sizes: Mapping[str, int]) -> int:
     """The cost of one step of a program.
 
-    >>> from tensorgrad_eg.plan.program import Operand
+    >>> from tensorgrad_eg.program.program import Operand
     >>> step_flops(Step("t", "reduce", (Operand("A", ("i", "k")),), ("i",), ("k",)), {"i": 3, "k": 4})
     12
     """
@@ -67,7 +88,7 @@ def step_flops(step: Step, sizes: Mapping[str, int]) -> int:
 def costs(program: Program) -> dict[str, int]:
     """The cost of every step.
 
-    >>> from tensorgrad_eg.plan.program import Operand
+    >>> from tensorgrad_eg.program.program import Operand
     >>> one, two = Step("d", "delta", (), ("i", "j")), Step("e", "delta", (), ("k", "l"))
     >>> operands = Operand("d", ("i", "j")), Operand("e", ("k", "l"))
     >>> both = Step("de", "contract", operands, ("i", "j", "k", "l"))

@@ -1,83 +1,70 @@
 """Plans as files: JSON with a version, read strictly, written whole or not at all.
 
->>> from tensorgrad_eg.plan.plan import Plan
->>> from tensorgrad_eg.plan.program import Program
->>> from_json(to_json(Plan(Program((), (), (), {}), "list", 7))).baseline
+>>> parsed(written(Document(Program((), (), (), {}), "list", Baseline(7))).encode()).baseline
 7
->>> from_json("[]")
+>>> parsed(b"[]")
 Traceback (most recent call last):
 tensorgrad_eg.errors.PlanFileError: this is not a plan: it should be a JSON object, not a list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
 
 import msgspec
 
-from tensorgrad_eg.errors import PlanFileError, PlanFileNotFoundError
+from tensorgrad_eg.errors import PlanFileError, PlanFileNotFoundError, ProgramError
 from tensorgrad_eg.expr.pointwise import POINTWISE
-from tensorgrad_eg.plan import schema
-from tensorgrad_eg.plan.folding import fold
-from tensorgrad_eg.plan.forms import Factor, Form, Term, assembly
-from tensorgrad_eg.plan.plan import Baseline, Plan
-from tensorgrad_eg.plan.program import Input, Operand, Output, Program, ProgramError, Step
-from tensorgrad_eg.plan.structured import StructuredPlan
-from tensorgrad_eg.writing import write_file
+from tensorgrad_eg.program import schema
+from tensorgrad_eg.program.cost import Baseline
+from tensorgrad_eg.program.folding import fold
+from tensorgrad_eg.program.forms import Factor, Form, Term, assembly
+from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step, Structure
 
 
-def save(plan: Plan, path: str | PathLike[str]) -> None:
-    """Write a plan to a file. A file that was there is replaced in one step: nobody ever sees half a plan.
+@dataclass(frozen=True)
+class Document:
+    """What a file holds of a plan.
 
-    Raises:
-        WriteError: if there is no such folder, if the path is one, or if writing is not permitted.
-
-    Example:
-        >>> from tempfile import mkdtemp
-        >>> from tensorgrad_eg.plan.program import Program
-        >>> path = Path(mkdtemp(), "plan.json")
-        >>> save(Plan(Program((), (), (), {}), "list", 0), path)
-        >>> load(path).steps
-        ()
+    >>> Document(Program((), (), (), {}), "list", Baseline(7)).forms is None
+    True
     """
-    write_file(path, to_json(plan))
+
+    program: Program
+    structure: Structure
+    baseline: Baseline
+    report: str | None = None
+    certificate: str | None = None
+    assumptions: tuple[str, ...] = ()
+    forms: tuple[Form, ...] | None = None
 
 
-def load(path: str | PathLike[str]) -> Plan:
-    """Read a plan from a file. It runs and emits; what needs its expressions says that it was loaded.
+def content(path: str | PathLike[str]) -> bytes:
+    """What a file contains, up to a length that no plan has.
 
     Raises:
         PlanFileNotFoundError: if there is no such file.
-        PlanFileError: if it cannot be read, is no plan, or does not hold a program that runs.
-
-    Example:
-        >>> load("no such file")
-        Traceback (most recent call last):
-        tensorgrad_eg.errors.PlanFileNotFoundError: there is no plan file 'no such file'.
+        PlanFileError: if it cannot be read.
     """
     try:
         with Path(path).open("rb") as file:
-            data = file.read(schema.LONGEST + 1)
+            return file.read(schema.LONGEST + 1)
     except FileNotFoundError:
         near = sorted(str(other) for other in Path(path).parent.glob("*.json"))
         raise PlanFileNotFoundError.of(path, near) from None
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or error
         raise PlanFileError(f"{str(path)!r} cannot be read as a plan: {problem}.") from None
-    try:
-        return _read(data)
-    except PlanFileError as error:
-        raise PlanFileError(f"{str(path)!r}: {error}") from None
 
 
-def to_json(plan: Plan) -> str:
+def written(plan: Document) -> str:
     """A plan as JSON text; the same plan gives the same text.
 
-    >>> from tensorgrad_eg.plan.program import Program
-    >>> msgspec.json.decode(to_json(Plan(Program((), (), (), {}), "list", 0)))["version"]
+    >>> msgspec.json.decode(written(Document(Program((), (), (), {}), "list", Baseline(0))))["version"]
     1
     """
     program, baseline = plan.program, plan.baseline
@@ -86,7 +73,7 @@ def to_json(plan: Plan) -> str:
         version=1,
         structure=plan.structure,
         baseline=schema.BaselineData(flops=int(baseline), modes=baseline.modes),
-        report=None if plan.report is None else str(plan.report),
+        report=plan.report,
         sizes=dict(program.sizes),
         symbols=dict(program.symbols),
         inputs=tuple(schema.InputData(name=i.name, edges=i.edges, sizes=i.sizes) for i in program.inputs),
@@ -96,28 +83,18 @@ def to_json(plan: Plan) -> str:
             for o in program.outputs
         ),
         assumptions=plan.assumptions,
-        forms=tuple(map(_form_data, plan.forms)) if isinstance(plan, StructuredPlan) else None,
-        certificate=None if plan.certificate is None else str(plan.certificate),
+        forms=None if plan.forms is None else tuple(map(_form_data, plan.forms)),
+        certificate=plan.certificate,
     )
     return msgspec.json.format(msgspec.json.encode(data), indent=1).decode() + "\n"
 
 
-def from_json(text: str) -> Plan:
-    """The plan that a text describes.
+def parsed(data: bytes) -> Document:
+    """What bytes describe, if that is a program that runs.
 
     Raises:
         PlanFileError: if it is no plan, or does not hold a program that runs.
-
-    Example:
-        >>> from_json('{"format": "tensorgrad_eg plan", "version": 99}')
-        Traceback (most recent call last):
-        tensorgrad_eg.errors.PlanFileError: this plan has version 99; this release reads version 1. Make the
-        plan again, or update tensorgrad_eg.
     """
-    return _read(text.encode("utf-8", "surrogatepass"))
-
-
-def _read(data: bytes) -> Plan:
     if len(data) > schema.LONGEST:
         raise PlanFileError(f"this is not a plan: it has more than {schema.LONGEST:,} bytes.")
     try:
@@ -193,7 +170,7 @@ def _term_data(term: Term) -> schema.TermData:
 # ---- from data to a plan that runs
 
 
-def _plan(data: schema.PlanData) -> Plan:
+def _plan(data: schema.PlanData) -> Document:
     program = Program(
         tuple(Input(given.name, given.edges, given.sizes) for given in data.inputs),
         tuple(map(_step, data.steps)),
@@ -212,13 +189,9 @@ def _plan(data: schema.PlanData) -> Plan:
     if isinstance(structure, tuple):
         _distinct(structure, "results")
     baseline = Baseline(data.baseline.flops, data.baseline.modes)
-    about = (fold(program), structure, baseline, data.report, None, data.certificate)
-    if data.forms is None:
-        return Plan(*about, arranged=True, assumptions=data.assumptions)
-    forms = [_form(form) for form in data.forms]
-    plan = StructuredPlan(*about, arranged=True, assumptions=data.assumptions, forms=forms)
-    _check_pieces(plan)
-    return plan
+    forms = None if data.forms is None else tuple(map(_form, data.forms))
+    about = (data.report, data.certificate, data.assumptions, forms)
+    return Document(fold(program), structure, baseline, *about)
 
 
 def _operand(data: schema.OperandData) -> Operand:
@@ -262,15 +235,21 @@ def _term(data: schema.TermData) -> Term:
     raise PlanFileError.damaged("a term has one number, a coefficient or a value")
 
 
-def _check_pieces(plan: StructuredPlan) -> None:
-    """The results can be put together of what the program computes."""
-    assembly(plan.forms).validate()
-    sizes = plan.program.sizes
+def check_pieces(program: Program, names: Sequence[str], forms: Sequence[Form]) -> None:
+    """The results can be put together of what the program computes under these names.
+
+    Raises:
+        PlanFileError: if they cannot.
+    """
+    try:
+        assembly(forms).validate()
+    except ProgramError as error:
+        raise PlanFileError.damaged(str(error)) from None
     shapes = {
-        name: tuple(sizes[edge] for edge in out.edges)
-        for name, out in zip(plan.names, plan.outputs, strict=True)
+        name: tuple(program.sizes[edge] for edge in out.edges)
+        for name, out in zip(names, program.outputs, strict=True)
     }
-    for form in plan.forms:
+    for form in forms:
         for factor in (factor for term in form.terms for factor in term.factors):
             if tuple(form.sizes[edge] for edge in factor.edges) != shapes.get(factor.name):
                 raise PlanFileError.damaged(f"it computes no tensor like the factor {factor}")

@@ -1,6 +1,6 @@
 """Names for steps that remind of what they hold: `Ax`, `tanh`, `r` for a difference, else `t1`, `t2`, …
 
->>> from tensorgrad_eg.plan.program import Input, Operand, Program, Step
+>>> from tensorgrad_eg.program.program import Input, Operand, Program, Step
 >>> product = Step("s0", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",))
 >>> tanh = Step("s1", "apply", (Operand("s0", ("i",)),), ("i",), function="tanh")
 >>> inputs = (Input("A", ("i", "k"), ("i", "k")), Input("x", ("k",), ("k",)))
@@ -16,7 +16,7 @@ from fractions import Fraction
 from keyword import iskeyword
 
 from tensorgrad_eg.expr.operations import OPERATIONS
-from tensorgrad_eg.plan.program import Operand, Program, Step
+from tensorgrad_eg.program.program import Operand, Program, Step
 
 LONGEST = 8
 # Names that the emitted source uses itself, or that would puzzle a reader.

@@ -1,0 +1,285 @@
+"""Programs that run: a program, its source for each library, and the function that this defines.
+
+>>> import numpy as np
+>>> from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
+>>> inputs = (Input("A", ("i", "k"), ("i", "k")), Input("x", ("k",), ("k",)))
+>>> step = Step("s", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",))
+>>> result = Output(Operand("s", ("i",)), ("i",), ("i",))
+>>> run = Compiled(Program(inputs, (step,), (result,), {"i": 2, "k": 3}), "tensor")
+>>> run(A=np.ones((2, 3)), x=np.ones(3)), run.flops
+(array([3., 3.]), 12)
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from tensorgrad_eg.emit import emit
+from tensorgrad_eg.emit.identifiers import plain
+from tensorgrad_eg.errors import MissingExtraError
+from tensorgrad_eg.program.arrays import Signature, kind
+from tensorgrad_eg.program.cost import total_flops
+from tensorgrad_eg.program.diagonals import nested
+from tensorgrad_eg.program.folding import fold
+from tensorgrad_eg.program.forms import Form, Term, assembly
+from tensorgrad_eg.program.layout import arrange
+from tensorgrad_eg.program.liveness import peak_elements
+from tensorgrad_eg.program.naming import rename
+from tensorgrad_eg.program.notation import indexed
+from tensorgrad_eg.program.program import Input, Output, Program, Step, Structure
+
+
+def result_names(structure: Structure, count: int) -> list[str]:
+    """What the results of a plan are called: the keys of a dict, or numbers.
+
+    >>> result_names(("f", "g"), 2), result_names("tensor", 1), result_names("list", 2)
+    (['f', 'g'], ['result'], ['result1', 'result2'])
+    """
+    if isinstance(structure, tuple):
+        return list(structure)
+    return ["result"] if structure == "tensor" else [f"result{n}" for n in range(1, count + 1)]
+
+
+class Compiled:
+    """A program and its results. Calling it runs `code(...)` of the library that the arrays are of.
+
+    Results may share memory with one another, never with an argument; a result that does not depend on one of
+    its edges is broadcast without a copy, and NumPy lets nobody write into such an array. With `forms` the
+    program computes pieces, and results are `Structured`: sums of products of these, which `forms` describe.
+
+    >>> Compiled(Program((), (), (), {}), "list")()
+    []
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        structure: Structure,
+        *,
+        forms: Sequence[Form] | None = None,
+        arranged: bool = False,
+        assumptions: Iterable[str] = (),
+    ) -> None:
+        """Take a program; unless it is that of another plan (`arranged`), order its axes and name its steps.
+
+        It is right for arrays of which the assumptions are true. Factors of forms name pieces by place,
+        `"0"`, `"1"`; if `arranged`, by name.
+        """
+        program.validate()
+        self.program = program if arranged else rename(arrange(fold(nested(program))))
+        self.structure: Structure = structure
+        self.assumptions = tuple(assumptions)
+        self.forms: tuple[Form, ...] | None = None if forms is None else ()
+        names = {} if arranged or forms is None else {str(n): name for n, name in enumerate(self.names)}
+        self.forms = None if forms is None else tuple(form.renamed(names) for form in forms)
+        self._functions: dict[str, Callable[..., Any]] = {}
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps in the order in which they run."""
+        return self.program.steps
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The variables; those that no step reads may be left out of a call."""
+        return self.program.inputs
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What the program computes: the results, or the pieces that these are made of."""
+        return self.program.outputs
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes the program was made for, by symbol."""
+        return dict(self.program.symbols or self.program.sizes)
+
+    @cached_property
+    def flops(self) -> int:
+        """The cost of all steps, in opt_einsum's unit."""
+        return total_flops(self.program)
+
+    @cached_property
+    def peak_elements(self) -> int:
+        """The most elements that intermediates and results hold at one moment; arguments are not counted."""
+        return peak_elements(self.program)
+
+    @cached_property
+    def _signature(self) -> Signature:
+        return Signature(self.program)
+
+    @property
+    def names(self) -> list[str]:
+        """What each output is called: the keys of a dict, or numbers; a piece as the step that it is."""
+        return result_names(self.structure, len(self.outputs)) if self.forms is None else self._pieces()
+
+    @property
+    def results(self) -> list[str]:
+        """What each tensor asked for is called: the keys of a dict, or numbers."""
+        return result_names(self.structure, len(self.outputs if self.forms is None else self.forms))
+
+    def _pieces(self) -> list[str]:
+        found: list[str] = []
+        for out in self.outputs:
+            name = out.operand.tensor
+            if len(set(out.operand.edges)) < len(out.operand.edges):
+                name = f"{name}_diagonal"
+            while name in found:
+                name += "_"
+            found.append(name)
+        return found
+
+    def __call__(self, /, **arrays: Any) -> Any:
+        """Run it on arrays given by variable name, their axes in the order of the variable's edges."""
+        backend, bound = self._signature.bind(arrays)
+        function = self.function(backend)
+        like = next(iter(bound.values()), None)
+        if self._signature.read or like is None:
+            found = function(*(bound[name] for name in self._signature.read))
+        else:
+            found = function(like.dtype, like.device) if backend == "torch" else function(like.dtype)
+        return found if self.forms is None else self._structured(found, like)
+
+    def _structured(self, pieces: Sequence[Any], like: Any) -> Any:
+        tensors = dict(zip(self.names, pieces, strict=True))
+        results = [
+            Structured(form, {name: tensors[name] for name in form.factors}, None if tensors else like)
+            for form in self.forms or ()
+        ]
+        if self.structure == "tensor":
+            return results[0]
+        named = isinstance(self.structure, tuple)
+        return dict(zip(self.structure, results, strict=True)) if named else results
+
+    def code(self, backend: str = "torch") -> str:
+        """Source that runs when it is pasted into an empty file, for torch, numpy, jax or opt_einsum.
+
+        Where it reads no array it takes a `dtype` (and for torch a `device`): the library's own unless given.
+        With `forms` it has two functions: `plan` returns the pieces, `dense` makes the full results of them.
+
+        Raises:
+            BackendError: if no source is written for such a library.
+        """
+        premise = f"# Right for arrays of which this is true: {plain('; '.join(self.assumptions))}\n\n"
+        text = emit(self.program, backend, self.structure) if self.forms is None else self._two(backend)
+        return (premise if self.assumptions else "") + text
+
+    def _two(self, backend: str) -> str:
+        source = emit(self.program, backend, "list")
+        whole = Compiled(assembly(self.forms or ()), self.structure).code(backend)
+        imports, _, body = whole.partition("\n\n\ndef plan(")
+        missing = [line for line in imports.splitlines() if line not in source.splitlines()]
+        return "\n".join([*missing, source, *self._comments(), f"def dense({body}"])
+
+    def _comments(self) -> list[str]:
+        pieces = ", ".join(self.names)
+        returned = f"plan returns [{pieces}], and dense(*plan(...)) is"
+        returned = returned if pieces else "nothing is left to compute:"
+        return ["", f"# {returned}", *(f"# {plain(text)}" for text in self.formulas())]
+
+    def formulas(self) -> list[str]:
+        """How each structured result is made of its pieces.
+
+        >>> Compiled(Program((), (), (), {}), "tensor", forms=[Form(("i",), (2,), ())]).formulas()
+        ['result[i] = 0']
+        """
+        pairs = zip(self.results, self.forms or (), strict=True)
+        return [f"{indexed(name, form.edges)} = {form}" for name, form in pairs]
+
+    def function(self, backend: str) -> Callable[..., Any]:
+        """The function that `code(backend)` defines."""
+        if backend not in self._functions:
+            self._functions[backend] = _executed(self.code(backend), backend)
+        return self._functions[backend]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but compiled functions, which are made again where they are needed."""
+        return {**self.__dict__, "_functions": {}}
+
+
+@dataclass(frozen=True, repr=False)
+class Structured:
+    """A tensor as a sum of terms: each a coefficient, deltas, and factors that name `tensors`.
+
+    >>> import numpy as np
+    >>> from tensorgrad_eg.program.forms import Factor
+    >>> form = Form(("i", "j"), (2, 2), (Term(Fraction(3), (("i", "j"),), (Factor("d", ("i",)),)),))
+    >>> result = Structured(form, {"d": np.array([1.0, 2.0])})
+    >>> result
+    <Structured: 3 δ[i,j] d[i]; shape (2, 2), 2 of 4 entries stored>
+    >>> result.dense().tolist()
+    [[3.0, 0.0], [0.0, 6.0]]
+    """
+
+    form: Form
+    tensors: Mapping[str, Any]
+    like: Any = field(default=None, compare=False)
+
+    @property
+    def edges(self) -> tuple[str, ...]:
+        """The edges of the tensor, in the order of the axes of `dense()`."""
+        return self.form.edges
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the edges."""
+        return self.form.shape
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The terms: `coefficient`, `deltas` (pairs of edges) and `factors` (a `name` and its `edges`)."""
+        return self.form.terms
+
+    def dense(self) -> Any:
+        """The tensor itself, an array of the same library as the arrays it was computed from."""
+        function = assembler(self.form)
+        names = [given.name for given in function.inputs]
+        like = self.tensors[names[0]] if names else self.like
+        backend = kind(like)
+        if names:
+            return function.function(backend)(*(self.tensors[name] for name in names))
+        options = (like.dtype, like.device) if backend == "torch" else () if like is None else (like.dtype,)
+        return function.function(backend)(*options)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """The dense tensor for NumPy."""
+        return np.asarray(self.dense(), dtype=dtype)
+
+    def __str__(self) -> str:
+        """As on the blackboard, such as `2 δ[i,j] T[a,b]`."""
+        return str(self.form)
+
+    def __repr__(self) -> str:
+        """The terms and what they save."""
+        stored = f"{self.form.entries:,} of {self.form.size:,} entries stored"
+        return f"<Structured: {self}; shape {self.shape}, {stored}>"
+
+
+@lru_cache(maxsize=256)
+def assembler(form: Form) -> Compiled:
+    """The program that multiplies a form out.
+
+    >>> assembler(Form(("i",), (2,), ()))().tolist()
+    [0.0, 0.0]
+    """
+    return Compiled(assembly([form]), "tensor")
+
+
+def _executed(source: str, backend: str) -> Callable[..., Any]:
+    """The function `plan` of a source; tracebacks show its lines."""
+    name = f"<plan {backend} {abs(hash(source)):x}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    namespace: dict[str, Any] = {"__name__": name}
+    try:
+        exec(compile(source, name, "exec"), namespace)
+    except ModuleNotFoundError as error:
+        package = (error.name or backend).split(".")[0]
+        raise MissingExtraError.of(package, package, f"plan.function({backend!r}) runs") from error
+    function: Callable[..., Any] = namespace["plan"]
+    return function

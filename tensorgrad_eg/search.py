@@ -1,0 +1,218 @@
+"""What a plan is found in: expressions in normal form, the e-graph that grew from them, and how to price it.
+
+`Search` is what `plan.search` holds. It is frozen: its e-graph is priced for other sizes without a change.
+
+>>> import tensorgrad_eg as tg
+>>> x = tg.Variable("x", ["k"])
+>>> search = tg.optimize((x @ x).grad(x), {"k": 3}).search
+>>> search.egraph.size >= search.start.size > 0
+True
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tensorgrad_eg.assume import Fact, checked
+from tensorgrad_eg.deadline import Deadline
+from tensorgrad_eg.egraph.derive import DERIVE, Derived, derive
+from tensorgrad_eg.egraph.engines import Engines
+from tensorgrad_eg.egraph.modes import with_modes
+from tensorgrad_eg.egraph.saturate import Budget, Report
+from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.expr import Tensor, variables
+from tensorgrad_eg.extract.assumed import assumed
+from tensorgrad_eg.extract.baseline import modes
+from tensorgrad_eg.extract.extract import SEARCH, Extracted, Searched, timed
+from tensorgrad_eg.extract.extract import extract as extract_best
+from tensorgrad_eg.extract.extract import search as saturated
+from tensorgrad_eg.extract.extract import started as first_program
+from tensorgrad_eg.extract.halves import discounted, halved, orders_of
+from tensorgrad_eg.extract.lower import with_classes
+from tensorgrad_eg.extract.pieces import Pieces, pieces
+from tensorgrad_eg.extract.search import Solution
+from tensorgrad_eg.program.cost import Baseline, total_flops
+from tensorgrad_eg.program.folding import fold
+from tensorgrad_eg.program.forms import Form, settled
+from tensorgrad_eg.program.program import Input, Program, Structure
+from tensorgrad_eg.progress import Progress
+from tensorgrad_eg.rules.files import RuleFile, rule_files
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to search: the options of `optimize`.
+
+    >>> Options().seconds
+    10.0
+    """
+
+    rules: Sequence[str | Path] = ()
+    assume: Sequence[Fact] = ()
+    seconds: float = 10.0
+    extract: str = "greedy"
+    effort: float = 1.0
+    seed: int = 0
+    structured: bool = False
+    symmetric: bool = False
+    verify: bool = True
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a plan was found in.
+
+    `expressions` are what was asked for, `derived` their normal form with every stage on the way to it,
+    `searched` the search; `report` says what ended it. With structured results `pieces` has their parts.
+    """
+
+    expressions: tuple[Tensor, ...]
+    structure: Structure
+    options: Options
+    derived: Derived
+    searched: Searched
+    report: Report
+    files: tuple[RuleFile, ...]
+    facts: tuple[Fact, ...] = ()
+    pieces: Pieces | None = None
+    _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict, compare=False)
+    #: Programs with halves, each with the solution whose number it is filed under.
+    _halves: dict[tuple[int, tuple[tuple[str, int], ...]], tuple[Solution, Program]] = field(
+        default_factory=dict, compare=False
+    )
+    _baselines: dict[tuple[tuple[str, int], ...], Baseline] = field(default_factory=dict, compare=False)
+
+    @property
+    def start(self) -> Snapshot:
+        """The e-graph that the search began with: the normal form."""
+        return self.searched.start
+
+    @property
+    def egraph(self) -> Snapshot:
+        """The e-graph in which the plan was found."""
+        return self.searched.final
+
+    def extracted(
+        self,
+        sizes: Mapping[str, int],
+        progress: Callable[[float], None] = lambda cost: None,
+        deadline: Deadline | None = None,
+    ) -> Extracted:
+        """The cheapest program in the e-graph for these sizes, found once."""
+        key = tuple(sorted(sizes.items()))
+        if key not in self._extracted:
+            roots = list(self.searched.dag.roots)
+            exact = self.options.seconds if self.options.extract == "exact" else None
+            best = extract_best(
+                self.searched, roots, dict(sizes), self.options.seed, exact=exact, progress=progress,
+                deadline=deadline,
+            )  # fmt: skip
+            self._extracted[key] = (
+                self._with_halves(best, sizes, deadline) if self.options.symmetric else best
+            )
+        return self._extracted[key]
+
+    def _with_halves(self, best: Extracted, sizes: Mapping[str, int], deadline: Deadline | None) -> Extracted:
+        """The program found, or another that costs less once symmetric tensors are computed by halves."""
+        roots = list(self.searched.dag.roots)
+        other = extract_best(
+            self.searched, roots, sizes, self.options.seed, deadline=deadline,
+            reprice=lambda priced: discounted(priced, self.searched.orders(priced.snapshot)),
+        )  # fmt: skip
+        costs = [total_flops(self._halved(found, sizes, deadline)) for found in (best, other)]
+        return best if costs[0] <= costs[1] else replace(other, certificate=best.certificate)
+
+    def first(self, sizes: Mapping[str, int]) -> Extracted:
+        """The program that the search began with."""
+        return first_program(self.searched, list(self.searched.dag.roots), sizes)
+
+    def program(
+        self, best: Extracted, sizes: Mapping[str, int], deadline: Deadline | None = None
+    ) -> tuple[Program, list[Form] | None]:
+        """The straight-line program of what was extracted, and the forms of structured results."""
+        halves = self.options.symmetric
+        lowered = self._halved(best, sizes, deadline) if halves else self._lowered(best, sizes)[0]
+        if self.pieces is None:
+            return lowered, None
+        return settled(lowered, self.pieces.forms(self.derived, self.expressions, dict(sizes)))
+
+    def passes(self, sizes: Mapping[str, int]) -> Iterator[Program]:
+        """The program that was found, then without arithmetic on constants, then with symmetric halves."""
+        best = self.extracted(sizes)
+        program = self._lowered(best, sizes)[0]
+        yield program
+        yield fold(program)
+        yield fold(self._halved(best, sizes)) if self.options.symmetric else fold(program)
+
+    def _lowered(self, best: Extracted, sizes: Mapping[str, int]) -> tuple[Program, dict[str, int]]:
+        given = [
+            Input(v.name, v.edges, tuple(v.shape.values())) for v in variables(self.expressions).values()
+        ]
+        return with_classes(best.priced, best.solution, given, self._outputs(), dict(sizes))
+
+    def _halved(self, best: Extracted, sizes: Mapping[str, int], deadline: Deadline | None = None) -> Program:
+        """A program with symmetric halves; proofs of symmetry take long, and are looked for once."""
+        key = id(best.solution), tuple(sorted(sizes.items()))
+        if key not in self._halves:
+            program, classes = self._lowered(best, sizes)
+            given = orders_of(program, classes, self.searched.orders(best.priced.snapshot))
+            facts = [fact for fact in self.facts if fact.kind in ("symmetric", "diagonal")]
+            known = [(f.variable.name, (min(f.axes), max(f.axes))) for f in facts]
+            self._halves[key] = best.solution, halved(program, known, given, deadline)
+        return self._halves[key][1]
+
+    def _outputs(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+        """The roots to be planned, their labels in the wanted order, and the user's names of these."""
+        if self.pieces is not None:
+            return self.pieces.roots(self.derived)
+        return [
+            (f"out{n}", tuple(label for _, label in encoded.labels), e.edges)
+            for n, (e, encoded) in enumerate(zip(self.expressions, self.derived.outputs, strict=True))
+        ]
+
+    def baseline(self, sizes: Mapping[str, int], deadline: Deadline | None = None) -> Baseline:
+        """What automatic differentiation pays: the program the search started from, or the cheapest mode."""
+        key = tuple(sorted(sizes.items()))
+        if key not in self._baselines:
+            start = self.extracted(sizes).start_cost
+            engines = Engines(self.files, deadline=deadline or Deadline(), rulesets=DERIVE)
+            cost, costs = modes(self.expressions, sizes, engines)
+            found = Baseline(cost, costs) if costs else Baseline(start, {"reverse": start})
+            self._baselines[key] = found
+        return self._baselines[key]
+
+
+def search(
+    expressions: Sequence[Tensor],
+    structure: Structure,
+    sizes: Mapping[str, int],
+    options: Options,
+    deadline: Deadline,
+    progress: Progress | None = None,
+) -> Search:
+    """Bring expressions to their normal form, use what is assumed, and let the e-graph grow.
+
+    Raises:
+        TimeLimitError: if the derivatives are not worked out when the time is up.
+
+    Example: see `tensorgrad_eg.api`, which is where all the parts meet.
+    """
+    files = rule_files(options.rules)
+    facts = checked(options.assume, variables(expressions))
+    report = Report()
+    engines = Engines(files, report.matches, deadline, DERIVE | SEARCH | ({"facts"} if facts else set()))
+    started = time.monotonic()
+    derived = derive(expressions, sizes, engines)
+    derived = assumed(derived, expressions, facts, engines)
+    if options.effort and not options.structured:
+        derived = with_modes(derived, expressions, sizes, engines)
+    started = timed(report, "differentiate", started)
+    parts = pieces(derived) if options.structured else None
+    start = derived if parts is None else replace(derived, dag=parts.dag, plain=None)
+    budget = Budget.of(options.effort, options.seconds)
+    searched = saturated(start, sizes, budget, report, engines, (progress or Progress()).round)
+    timed(report, "search", started)
+    return Search(tuple(expressions), structure, options, derived, searched, report, files, facts, parts)
