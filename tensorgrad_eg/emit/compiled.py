@@ -189,7 +189,7 @@ class Compiled:
         >>> Compiled(Program((), (), (), {}), "tensor", forms=[Form(("i",), (2,), ())]).formulas()
         ['result[i] = 0']
         """
-        pairs = zip(self.results, self.forms or (), strict=True)
+        pairs = [] if self.forms is None else zip(self.results, self.forms, strict=True)
         return [f"{indexed(name, form.edges)} = {form}" for name, form in pairs]
 
     def function(self, backend: str) -> Callable[..., Any]:
