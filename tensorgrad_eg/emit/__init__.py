@@ -21,14 +21,14 @@ from tensorgrad_eg.program.program import Program, Structure
 BACKENDS = ("torch", "numpy", "jax", "opt_einsum")
 
 
-def emit(program: Program, backend: str, structure: Structure | None = None) -> str:
+def emit(program: Program, backend: str, structure: Structure | None = None, comments: bool = True) -> str:
     """A program as source that runs when it is pasted into an empty file: a function `plan` of the arrays it
     reads.
 
     `structure` says how results are returned: "tensor", "list", or the keys of a dict; by default one tensor
     alone, several as a list. A result that is an argument unchanged is copied; results may share memory with
     one another, and a result that does not depend on one of its edges is broadcast without a copy (in NumPy
-    such an array cannot be written to).
+    such an array cannot be written to). Without `comments` no line says what it computes.
 
     >>> print(emit(Program((), (), (), {}), "numpy"))
     import numpy as np
@@ -41,8 +41,8 @@ def emit(program: Program, backend: str, structure: Structure | None = None) -> 
     """
     wanted: Structure = structure or ("tensor" if len(program.outputs) == 1 else "list")
     if backend == "opt_einsum":
-        return OptEinsumWriter(program, wanted).write()
+        return OptEinsumWriter(program, wanted, comments).write()
     libraries = {"torch": Torch, "numpy": NumPy, "jax": Jax}
     if backend not in libraries:
         raise BackendError.of(backend, BACKENDS)
-    return Writer(program, libraries[backend](), wanted).write()
+    return Writer(program, libraries[backend](), wanted, comments).write()

@@ -157,25 +157,30 @@ class Compiled:
         named = isinstance(self.structure, tuple)
         return dict(zip(self.structure, results, strict=True)) if named else results
 
-    def code(self, backend: str = "torch") -> str:
+    def code(self, backend: str = "torch", *, comments: bool = True) -> str:
         """Source that runs when it is pasted into an empty file, for torch, numpy, jax or opt_einsum.
 
         Where it reads no array it takes a `dtype` (and for torch a `device`): the library's own unless given.
         With `forms` it has two functions: `plan` returns the pieces, `dense` makes the full results of them.
+        Without `comments` no line says what it computes.
 
         Raises:
             BackendError: if no source is written for such a library.
         """
         premise = f"# Right for arrays of which this is true: {plain('; '.join(self.assumptions))}\n\n"
-        text = emit(self.program, backend, self.structure) if self.forms is None else self._two(backend)
+        if self.forms is None:
+            text = emit(self.program, backend, self.structure, comments)
+        else:
+            text = self._two(backend, comments)
         return (premise if self.assumptions else "") + text
 
-    def _two(self, backend: str) -> str:
-        source = emit(self.program, backend, "list")
-        whole = Compiled(assembly(self.forms or ()), self.structure).code(backend)
+    def _two(self, backend: str, comments: bool) -> str:
+        source = emit(self.program, backend, "list", comments)
+        whole = Compiled(assembly(self.forms or ()), self.structure).code(backend, comments=comments)
         imports, _, body = whole.partition("\n\n\ndef plan(")
         missing = [line for line in imports.splitlines() if line not in source.splitlines()]
-        return "\n".join([*missing, source, *self._comments(), f"def dense({body}"])
+        said = self._comments() if comments else [""]
+        return "\n".join([*missing, source, *said, f"def dense({body}"])
 
     def _comments(self) -> list[str]:
         pieces = ", ".join(self.names)
@@ -192,10 +197,10 @@ class Compiled:
         pairs = [] if self.forms is None else zip(self.results, self.forms, strict=True)
         return [f"{indexed(name, form.edges)} = {form}" for name, form in pairs]
 
-    def function(self, backend: str) -> Callable[..., Any]:
-        """The function that `code(backend)` defines."""
+    def function(self, backend: str, *, comments: bool = True) -> Callable[..., Any]:
+        """The function that `code(backend)` defines, made once; with `comments` its tracebacks show these."""
         if backend not in self._functions:
-            self._functions[backend] = _executed(self.code(backend), backend)
+            self._functions[backend] = _executed(self.code(backend, comments=comments), backend)
         return self._functions[backend]
 
     def __getstate__(self) -> dict[str, Any]:

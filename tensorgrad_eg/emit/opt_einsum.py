@@ -39,9 +39,9 @@ class OptEinsum(NumPy):
 class OptEinsumWriter(Writer):
     """Writes contractions in groups; everything else as NumPy source."""
 
-    def __init__(self, program: Program, structure: Structure) -> None:
+    def __init__(self, program: Program, structure: Structure, comments: bool = True) -> None:
         """Take a program, and find the groups."""
-        super().__init__(program, OptEinsum(), structure)
+        super().__init__(program, OptEinsum(), structure, comments)
         self.groups = self._groups()
         self.members = {name for group in self.groups.values() for name in group[:-1]}
 

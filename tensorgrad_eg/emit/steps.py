@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 
 from tensorgrad_eg.emit.code import Code, added, call, literal, parsed, quotient, scaled
 from tensorgrad_eg.emit.contraction import contract, writable
@@ -101,7 +102,13 @@ def apply(library: Library, function: str, code: Code) -> Code:
     text = template(library, function)
     # An argument between parentheses or commas needs none of its own.
     alone = re.search(r"[(,] ?\{0?\}[),]", text) is not None and reads(library, function) == 1
-    return parsed(text.format(code.text if alone else code.atom))
+    return Code(text.format(code.text if alone else code.atom), _level(text))
+
+
+@lru_cache(maxsize=256)
+def _level(text: str) -> int:
+    """How tightly what a template makes binds: what stands in it is bound more tightly."""
+    return parsed(text.format("x")).level
 
 
 def _power(library: Library, exponent: Fraction, value: Value) -> Value:

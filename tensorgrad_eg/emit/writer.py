@@ -61,10 +61,12 @@ class Line:
 class Writer:
     """Writes one program for one library; `lines` grows as the steps are taken in order."""
 
-    def __init__(self, program: Program, library: Library, structure: Structure) -> None:
+    def __init__(
+        self, program: Program, library: Library, structure: Structure, comments: bool = True
+    ) -> None:
         """Take a program; nothing is written yet."""
         self.program = fold(program)
-        self.structure = structure
+        self.structure, self.comments = structure, comments
         self.steps = {step.name: step for step in self.program.steps}
         self.readers = _readers(self.program)
         self.inputs = [given for given in self.program.inputs if self.readers[given.name]]
@@ -184,10 +186,13 @@ class Writer:
                 self.assign_inlined(operand.tensor)
         while True:
             value = self.expression(step)
-            waiting = [o.tensor for o in step.operands if self.splittable(o.tensor)]
+            waiting = dict.fromkeys(o.tensor for o in step.operands if self.splittable(o.tensor))
             if not waiting or len(value.code.text) + len(self.names[step.name]) + 7 <= LINE:
                 return value, self.comment(step.name, step.edges)
-            self.assign_inlined(max(waiting, key=lambda name: len(self.inlined[name].code.text)))
+            longest = sorted(waiting, key=lambda name: -len(self.inlined[name].code.text))
+            # So many terms need more than a line, whatever they are called: all of them at once.
+            for name in longest if len(step.operands) > LINE else longest[:1]:
+                self.assign_inlined(name)
 
     def expression(self, step: Step) -> Value:
         """The value of a step in the order of its axes, with what it reads as it stands."""
@@ -245,7 +250,9 @@ class Writer:
         self.named[name] = replace(value, code=Code(self.names[name]), fresh=fresh, below=below)
 
     def comment(self, name: str, edges: Sequence[str]) -> str:
-        """`name[labels] = formula`, with what is inlined written out."""
+        """`name[labels] = formula`, with what is inlined written out; nothing if nobody is to read it."""
+        if not self.comments:
+            return ""
         text = self.formula(name, tuple(edges), frozenset(edges), top=True).text
         return plain(f"{indexed(self.names[name], edges)} = {text}")
 
@@ -287,7 +294,8 @@ class Writer:
 
     def returned(self) -> str:
         """The formula of a single result whose expression is in the return statement."""
-        if self.structure != "tensor" or self.program.outputs[0].operand.tensor not in self.inlined:
+        alone = self.structure == "tensor" and self.program.outputs[0].operand.tensor in self.inlined
+        if not alone or not self.comments:
             return ""
         out = self.program.outputs[0]
         edges = tuple(dict.fromkeys(out.operand.edges))

@@ -155,7 +155,9 @@ def _compared(
 ) -> Broken | None:
     try:
         with np.errstate(all="ignore"):
-            results = flat((small := plan(sizes)), small(**arrays))
+            small = plan(sizes)
+            small.function("numpy", comments=False)  # nobody reads its source
+            results = flat(small, small(**arrays))
     except Exception as error:
         return Broken(0, float("inf"), sizes, f"{type(error).__name__}: {error}")
     for n, found in enumerate(results):
