@@ -277,7 +277,7 @@ def planned(
         raise _refused(found, Broken.contradiction(error), sizes, deadline) from error
     started = timed(found.report, "extract", started)
     if found.options.verify:
-        promise = _promise(found, best, sizes)
+        promise = _promise(found, best, sizes, deadline)
         found.report.verified = str(promise)
         if promise.broken is not None:
             raise _refused(found, promise.broken, sizes, deadline)
@@ -293,9 +293,10 @@ def _assembled(
     return Plan(program, found.structure, *about, forms=forms, assumptions=map(str, found.facts))
 
 
-def _promise(found: Search, best: Extracted, sizes: Mapping[str, int]) -> Promise:
+def _promise(found: Search, best: Extracted, sizes: Mapping[str, int], deadline: Deadline) -> Promise:
     """Whether a program that was found for these sizes is what the expressions are."""
-    seconds = max(_CHECK_SECONDS, _CHECK_SHARE * sum(found.report.phases.values()))
+    share = _CHECK_SHARE * sum(found.report.phases.values())
+    seconds = max(_CHECK_SECONDS, min(share, deadline.left))
 
     def small(own: Mapping[str, int]) -> Compiled:
         # No proofs for sizes at which nobody would pack anything.
@@ -311,7 +312,7 @@ def _refused(found: Search, broken: Broken, sizes: Mapping[str, int], deadline: 
     fallback = None
     with suppress(LookupError, ProgramError, LostTermError):
         begun = found.first(sizes)
-        if _promise(found, begun, sizes).broken is None:
+        if _promise(found, begun, sizes, deadline).broken is None:
             fallback = _assembled(found, begun, sizes)
     names = result_names(found.structure, len(found.expressions))
     options, trial = found.options, partial(_trial, found.options)
@@ -324,11 +325,12 @@ def _trial(options: Options, part: Tensor, sizes: Mapping[str, int], seconds: fl
     facts = [fact for fact in options.assume if fact.variable.name in variables([part])]
     own = replace(options, assume=facts, verify=False, extract="greedy", seconds=seconds)
     try:
-        found = search([part], "tensor", sizes, own, Deadline.of(seconds))
+        limit = Deadline.of(seconds)
+        found = search([part], "tensor", sizes, own, limit)
     except TensorgradError:
         return None
     try:
-        wrong = _promise(found, found.extracted(sizes), sizes).broken is not None
+        wrong = _promise(found, found.extracted(sizes), sizes, limit).broken is not None
     except (LookupError, ProgramError, LostTermError):
         wrong = True
     return found.report if wrong else None

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.differentiate import Differentiation, Request, differentiate
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engine import Engine
@@ -56,10 +57,12 @@ class Derived:
     modes: tuple[Dag, ...] = ()
 
     @contextmanager
-    def engine(self, engines: Engines, rulesets: frozenset[str]) -> Iterator[Engine]:
-        """An e-graph that holds the program and the facts."""
+    def engine(
+        self, engines: Engines, rulesets: frozenset[str], within: Deadline | None = None
+    ) -> Iterator[Engine]:
+        """An e-graph that holds the program and the facts; `within` as for `Engine.load`."""
         with engines.lend(rulesets | {"facts"} if self.facts else rulesets) as engine:
-            engine.load(self.dag, self.symbols)
+            engine.load(self.dag, self.symbols, within)
             engine.assume(self.facts)
             yield engine
 

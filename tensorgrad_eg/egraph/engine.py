@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from tensorgrad_eg.egraph.processes import refuse_if_forked
 from tensorgrad_eg.egraph.snapshot import Snapshot, tightened
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.egraph.text import Reader, quote
-from tensorgrad_eg.errors import EndlessRuleError
+from tensorgrad_eg.errors import EndlessRuleError, TimeLimitError
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.rules.catalogue import Written, programs, rules_of
 from tensorgrad_eg.rules.files import RuleFile, rule_files
@@ -24,6 +25,10 @@ from tensorgrad_eg.rules.vocabulary import DIRECTED
 _PARSED: dict[str, list[Any]] = {}
 #: How many names are stated at a time.
 _CHUNK = 100
+#: After so many terms it is clear how long it takes to load the rest.
+_PACED = 200
+#: What helps where there is too little time.
+_FEWER = "ask for fewer results at once"
 #: Rounds after which rules are taken to run in circles, …
 _ROUNDS = 400
 #: … more of them for each node of the program: what is known of a tower is known one storey a round, …
@@ -147,10 +152,16 @@ class Engine:
             _PARSED[text] = self.egraph.parse_program(text)
         return list(self.egraph.run_program(*_PARSED[text]))
 
-    def load(self, dag: Dag, symbols: Mapping[str, str | int] | None = None) -> None:
+    def load(
+        self, dag: Dag, symbols: Mapping[str, str | int] | None = None, within: Deadline | None = None
+    ) -> None:
         """Puts a program in; its node i becomes `(node i)`.
 
         Terms are built by rules with many actions: a command of its own for each costs a millisecond.
+
+        Raises:
+            TimeLimitError: if the time is up, or once it is clear that not all of it can be there `within` a
+                shorter one.
         """
         self.symbols.update(symbols or {})
         self.loaded = len(dag.nodes)
@@ -161,8 +172,12 @@ class Engine:
         self.command(f"(set (hollow) (set-empty)) {lengths}")
         for start in range(0, len(names), _CHUNK):  # a long text is parsed in quadratic time
             self.command(" ".join(names[start : start + _CHUNK]))
-        for needed, actions in builders(dag):
+        begun = within.left if within else math.inf
+        for needed, actions, made in builders(dag):
             self._once(needed, actions)
+            self.deadline.check(self.phase, f"{made} of its {self.loaded} terms are loaded", _FEWER)
+            if within and made >= _PACED and (begun - within.left) * self.loaded > begun * made:
+                raise TimeLimitError.of("loading", within.seconds)
         for name, at in dag.roots.items():
             self.bind(name, f"t{at}", [at])
 
@@ -208,7 +223,7 @@ class Engine:
 
     def _round(self, ruleset: str) -> bool:
         if self.deadline.over:
-            self.deadline.check(self.phase, self._progress(), "ask for fewer results at once")
+            self.deadline.check(self.phase, self._progress(), _FEWER)
         if self.ceiling is not None and self.done >= self.ceiling:
             raise SpentError(ruleset)
         report = self._repeated(f"(run-schedule (run {ruleset}))")[0].report

@@ -33,11 +33,11 @@ def chunks(weights: Sequence[int]) -> Iterator[range]:
         yield range(start, len(weights))
 
 
-def builders(dag: Dag) -> Iterator[tuple[set[int], str]]:
-    """What makes a program, in order: the nodes that must be there, and the actions that make more."""
+def builders(dag: Dag) -> Iterator[tuple[set[int], str, int]]:
+    """What makes a program, in order: the nodes needed, the actions, and how many nodes there are then."""
     for chunk in chunks([1 + len(node.children) for node in dag.nodes]):
         needed = {c for at in chunk for c in dag.nodes[at].children} - set(chunk)
-        yield needed, " ".join(_action(dag, at) for at in chunk)
+        yield needed, " ".join(_action(dag, at) for at in chunk), chunk.stop
 
 
 def _action(dag: Dag, at: int) -> str:

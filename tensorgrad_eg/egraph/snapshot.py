@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from tensorgrad_eg.egraph.term import Dag, free_edges
 from tensorgrad_eg.errors import LostTermError
@@ -33,6 +34,23 @@ class Snapshot:
     def size(self) -> int:
         """How many e-nodes there are."""
         return sum(map(len, self.nodes.values()))
+
+    @classmethod
+    def of(cls, dag: Dag, symbols: Mapping[str, str | int]) -> Snapshot:
+        """A program as it is: each node a class of its own.
+
+        Example:
+            >>> dag = Dag()
+            >>> dag.roots["e"] = dag.put("extent", "n")
+            >>> Snapshot.of(dag, {}).nodes
+            {0: [ENode(op='extent', payload='n', children=())]}
+        """
+        nodes = {
+            at: [replace(node, children=tuple(sorted(node.children))) if node.op == "add" else node]
+            for at, node in enumerate(dag.nodes)
+        }
+        free = tightened(nodes, dict(enumerate(dag.free)))
+        return cls(nodes, free, dict(dag.roots), dict(symbols), {at: at for at in nodes})
 
     def exact(self, at: int, node: ENode) -> bool:
         """Whether the node's own free edges are the class's: no constant axis, nothing to drop."""

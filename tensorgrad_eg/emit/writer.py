@@ -230,7 +230,7 @@ class Writer:
         if name in self.inlined and self.steps[name].kind == "delta" and self.readers[name] > 1:
             self.assign_inlined(name)
         value = self.inlined.get(name) or self.named[name]
-        return replace(value, edges=operand.edges)
+        return value if value.edges == operand.edges else replace(value, edges=operand.edges)
 
     def splittable(self, name: str) -> bool:
         """Whether an expression that waits for its reader could have a line of its own instead."""

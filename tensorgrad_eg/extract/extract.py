@@ -44,6 +44,10 @@ SEARCH = frozenset(
 )
 #: Rip-up steps from each start, and how often: several short searches end in more places than a long one.
 _STEPS, _RUNS = 120, 6
+#: No search is begun if more than this part of the time left would be gone before.
+_LOADING = 0.5
+#: The part of the time left in which a program is chosen; the rest is for writing it down and comparing it.
+_CHOOSING = 0.7
 #: A start is improved if it costs at most so many times the best: it may lead to what all outputs share.
 _CLOSE = 1.1
 #: Bounds rip-up steps on large e-graphs: ways times outputs times steps.
@@ -126,18 +130,31 @@ def search(
         with suppress(TimeLimitError):
             plain = normal(replace(derived, dag=derived.plain, facts=""), engines)
     with ExitStack() as stack:
-        engine = stack.enter_context(derived.engine(engines, SEARCH))
+        try:
+            engine = stack.enter_context(derived.engine(engines, SEARCH, engines.deadline.part(_LOADING)))
+        except (TimeLimitError, KeyboardInterrupt):
+            return _unsearched(derived, report, engines)
         with suppress(TimeLimitError, KeyboardInterrupt):  # the program is there, in normal form or not
             engine.normalise()
-        start = engine.snapshot(roots)
+        start, changes = engine.snapshot(roots), engine.changes
         mode = Mode.best(derived, start, sizes, engines)
         if mode:
             other = stack.enter_context(replace(derived, dag=mode.dag).engine(engines, SEARCH))
             engine = other if mode.joins(other) else engine
         saturate(engine, sizes, budget, report, progress)
-        final = engine.snapshot(roots)
+        final = engine.snapshot(roots) if mode or engine.changes > changes else start
     report.nodes, report.classes = final.size, len(final.nodes)
     return Searched(derived.dag, start, final, plain=plain, mode=mode)
+
+
+def _unsearched(derived: Derived, report: Report, engines: Engines) -> Searched:
+    """The program as it is, where there is no time to put it into an e-graph, and to search that."""
+    start = Snapshot.of(derived.dag, derived.symbols)
+    report.stopped = (
+        "interrupted" if engines.deadline.interrupted else f"seconds ({engines.deadline.seconds:g})"
+    )
+    report.nodes, report.classes = start.size, len(start.nodes)
+    return Searched(derived.dag, start, start)
 
 
 def extract(
@@ -157,15 +174,18 @@ def extract(
     with the deadline. `reprice` may make some ways cheaper than they are by themselves.
     """
     begun = started(searched, roots, sizes)
-    if deadline is not None and deadline.over:
-        return begun  # what the search has found may take long to price
+    limit = (deadline or Deadline()).part(_CHOOSING)
+    if limit.over or (searched.final is searched.start and begun.priced.settled and exact is None):
+        return begun  # what the search has found may take long to price, or there is nothing to choose
     alias = searched.alias(searched.final)
     if any(searched.final.roots[root] not in alias for root in roots):
         return begun  # the search has lost a root: what it started from is still there
-    if deadline is not None and deadline.over:
+    if limit.over:
         return begun
     priced = reprice(price(searched.final, sizes, alias))
-    extractor = Extractor(priced, [priced.root(r) for r in roots], seed, deadline)
+    extractor = Extractor(priced, [priced.root(r) for r in roots], seed, limit)
+    if limit.over:
+        return begun
     starts = [extractor.seeded(_known(priced, *program)) for program in searched.programs()]
     starts.append(extractor.tree_choice())
     close = _promising([(start, extractor.polish(start)) for start in starts])
@@ -173,6 +193,8 @@ def extract(
     effort = min(steps, _EFFORT // (1 + len(priced.ways) * len(extractor.roots) * len(close)))
     with suppress(KeyboardInterrupt):  # what is found so far is a complete program
         for start in [start for start, _ in close] * (_RUNS if effort else 0):
+            if limit.over:
+                break
             better = extractor.polish(extractor.improve(start, effort, progress))
             found = min(found, better, key=lambda s: s.cost)
     certificate = None

@@ -17,6 +17,9 @@ from tensorgrad_eg.extract.priced import Priced, Way
 from tensorgrad_eg.extract.search import Solution
 from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 
+#: The factors with which a term is read: as it is, or negated.
+_FACTORS = {sign: Fraction(sign) for sign in (1, -1)}
+
 
 def lower(
     priced: Priced,
@@ -80,15 +83,15 @@ class _Lowering:
             else:
                 stack.extend(reversed(missing))
 
-    def read(self, at: int, factor: int = 1) -> Operand:
+    def read(self, at: int, factor: Fraction = _FACTORS[1]) -> Operand:
         """A class as an operand: its group's tensor under this class's labels."""
         alias = self.priced.alias[at]
         way = self.way(alias.group)
         if way.node.op == "variable":
             payload: Any = way.node.payload
             labels = dict(zip(self.priced.alias[way.at].axes, alias.axes, strict=True))
-            return Operand(self.names[alias.group], tuple(labels[a] for a in payload[1]), Fraction(factor))
-        return Operand(self.names[alias.group], alias.axes, Fraction(factor))
+            return Operand(self.names[alias.group], tuple([labels[a] for a in payload[1]]), factor)
+        return Operand(self.names[alias.group], alias.axes, factor)
 
     def label_sizes(self, outputs: Sequence[Output]) -> dict[str, int]:
         used = {edge for step in self.steps for edge in step.labels}
@@ -124,7 +127,7 @@ class _Lowering:
         node: ENode = way.node
         payload: Any = node.payload
         kids = self._children(way)
-        operands = tuple(self.read(c, s) for c, s in zip(kids, way.signs, strict=True))
+        operands = tuple([self.read(c, _FACTORS[s]) for c, s in zip(kids, way.signs, strict=True)])
         over = tuple(sorted(payload)) if isinstance(payload, frozenset) else ()
         return Step(
             name,

@@ -73,6 +73,11 @@ class Priced:
             own.sort(key=itemgetter(0, 1))
         return found
 
+    @property
+    def settled(self) -> bool:
+        """Whether there is one way to compute each group, and nothing to choose."""
+        return len(self.options) == len(self.ways)
+
     def flops(self, ways: Iterable[int]) -> int:
         """What ways cost together."""
         return sum(self.units[way] // UNIT for way in ways)

@@ -49,6 +49,11 @@ class Program:
         for child in self.reads[way]:
             self.readers.setdefault(child, {})[at] = None
 
+    @property
+    def depth(self) -> int:
+        """How many groups, one read by the next, lead to the highest."""
+        return max(self.rank.values(), default=0) // _GAP
+
     def dearest(self, groups: Iterable[int]) -> list[int]:
         """Those of the groups that are chosen, the most expensive first."""
         return sorted(

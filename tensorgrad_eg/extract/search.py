@@ -20,6 +20,8 @@ from tensorgrad_eg.extract.routes import FREE, OPEN, Routes
 
 #: Rip-up and reroute lays out the e-graph in so many numbers at most.
 _CELLS = 1_000_000
+#: … and looks at them as often as the program is deep: so many numbers at most for a move.
+_LAID = 10_000_000
 
 
 @dataclass
@@ -83,10 +85,12 @@ class Extractor:
     ) -> Solution:
         """Rip-up and reroute, a fixed number of steps (so that the result does not depend on the clock).
 
-        E-graphs that are too large for it stay as they are.
+        E-graphs that are too large or too deep for it stay as they are.
         """
         if not steps or not solution.choice or cells(self.priced) > _CELLS:
             return solution
         start = Program(self.priced, self.roots, solution.choice)
+        if cells(self.priced) * start.depth > _LAID:
+            return solution
         found = self._annealing.improve(start, steps, progress)
         return Solution(found.choice, found.cost)

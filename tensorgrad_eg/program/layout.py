@@ -66,23 +66,24 @@ class _Chooser:
 
     def operand(self, operand: Operand) -> Operand:
         """The operand with its labels in the current order of what it reads."""
-        if operand.tensor not in self.orders:
-            return operand
-        return replace(operand, edges=self.labels(operand))
+        edges = self.labels(operand)
+        return operand if edges == operand.edges else replace(operand, edges=edges)
 
     def labels(self, operand: Operand) -> Edges:
         order = self.orders.get(operand.tensor)
-        return operand.edges if order is None else tuple(operand.edges[place] for place in order)
+        return operand.edges if order is None else tuple([operand.edges[place] for place in order])
 
     def step(self, step: Step) -> Step:
         """The step with all axes in their current order, and factors as a matrix product has them."""
-        operands = tuple(self.operand(operand) for operand in step.operands)
+        operands = tuple([self.operand(operand) for operand in step.operands])
         if step.kind == "contract" and len(operands) == 2 and self.recipe(step).swap:
             operands = operands[::-1]
-        return replace(step, operands=operands, edges=self.edges(step))
+        edges = self.edges(step)
+        same = edges == step.edges and operands == step.operands
+        return step if same else replace(step, operands=operands, edges=edges)
 
     def edges(self, step: Step) -> Edges:
-        return tuple(step.edges[place] for place in self.orders[step.name])
+        return tuple([step.edges[place] for place in self.orders[step.name]])
 
     def improve(self, step: Step) -> bool:
         """Move a step to the best of the orders worth a look; the present one wins ties."""

@@ -84,10 +84,9 @@ def _numbered(stem: str, following: Counter[str], used: set[str]) -> str:
 
 
 def _renamed(step: Step, new: dict[str, str]) -> Step:
-    return replace(
-        step, name=new[step.name], operands=tuple(_reading(operand, new) for operand in step.operands)
-    )
+    return replace(step, name=new[step.name], operands=tuple([_reading(o, new) for o in step.operands]))
 
 
 def _reading(operand: Operand, new: dict[str, str]) -> Operand:
-    return replace(operand, tensor=new.get(operand.tensor, operand.tensor))
+    name = new.get(operand.tensor)
+    return operand if name is None else Operand(name, operand.edges, operand.factor)

@@ -216,8 +216,11 @@ class Program:
         step
         """
         shapes: dict[str, tuple[int, ...]] = {}
-        names = [given.name for given in self.inputs]
-        _require(len(set(names)) == len(names), f"two inputs have one name: {names}")
+        names = {given.name for given in self.inputs}
+        _require(
+            len(names) == len(self.inputs),
+            f"two inputs have one name: {[given.name for given in self.inputs]}",
+        )
         for given in self.inputs:
             _require(
                 len(given.edges) == len(given.sizes),
@@ -229,10 +232,10 @@ class Program:
             _require(
                 step.name not in shapes and step.name not in names, f"two tensors are called {step.name!r}"
             )
-            for label in step.labels:
-                _require(label in self.sizes, f"step {step.name}: the size of label {label!r} is not known")
+            where = f"step {step.name}"
+            self._check_labels(where, step.labels)
             for operand in step.operands:
-                self._check_operand(f"step {step.name}", operand, shapes)
+                self._check_operand(where, operand, shapes)
             _check_step(step)
             if step.kind == "delta":
                 extents = [self.sizes[edge] for edge in step.edges]
@@ -242,8 +245,7 @@ class Program:
             shapes[step.name] = tuple(self.sizes[edge] for edge in step.edges)
         for number, out in enumerate(self.outputs):
             where = f"output {number}"
-            for label in (*out.operand.edges, *out.edges):
-                _require(label in self.sizes, f"{where}: the size of label {label!r} is not known")
+            self._check_labels(where, (*out.operand.edges, *out.edges))
             self._check_operand(where, out.operand, shapes)
             _require(
                 len(out.edges) == len(out.names),
@@ -252,13 +254,18 @@ class Program:
             _require(len(set(out.edges)) == len(out.edges), f"{where} has a label twice: {out.edges}")
             _require(set(out.operand.edges) <= set(out.edges), f"{where} drops a label of {out.operand}")
 
+    def _check_labels(self, where: str, labels: tuple[str, ...]) -> None:
+        for label in labels:
+            if label not in self.sizes:
+                raise ProgramError(f"{where}: the size of label {label!r} is not known")
+
     def _check_operand(self, where: str, operand: Operand, shapes: Mapping[str, tuple[int, ...]]) -> None:
         name = operand.tensor
-        _require(name in shapes, f"{where} reads {name!r}, which is neither an input nor an earlier step")
-        sizes = tuple(self.sizes[edge] for edge in operand.edges)
-        _require(
-            sizes == shapes[name], f"{where} reads {name!r} with sizes {sizes}, but it has {shapes[name]}"
-        )
+        if name not in shapes:
+            raise ProgramError(f"{where} reads {name!r}, which is neither an input nor an earlier step")
+        sizes = tuple([self.sizes[edge] for edge in operand.edges])
+        if sizes != shapes[name]:
+            raise ProgramError(f"{where} reads {name!r} with sizes {sizes}, but it has {shapes[name]}")
 
 
 def _require(condition: bool, message: str) -> None:
