@@ -19,6 +19,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from os import PathLike
 
+from tensorgrad_eg.collector import patient
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.diagram import draw
 from tensorgrad_eg.diagram.display import Diagram
@@ -244,7 +245,7 @@ def plan_for(
     deadline = Deadline.of(options.seconds)
     import_engine()
     deadline = deadline.at_least(_AFTER_IMPORT)
-    with deadline.heard(), shown() as progress:
+    with patient(), deadline.heard(), shown() as progress:
         found = search(expressions, structure, sizes, options, deadline, progress)
         plan = planned(found, sizes, deadline, progress)
     return plan if options.effort else _affordable(plan, found, deadline)

@@ -175,16 +175,16 @@ def extract(
     """
     begun = started(searched, roots, sizes)
     limit = (deadline or Deadline()).part(_CHOOSING)
-    if limit.over or (searched.final is searched.start and begun.priced.settled and exact is None):
+    if limit.left <= 0 or (searched.final is searched.start and begun.priced.settled and exact is None):
         return begun  # what the search has found may take long to price, or there is nothing to choose
     alias = searched.alias(searched.final)
     if any(searched.final.roots[root] not in alias for root in roots):
         return begun  # the search has lost a root: what it started from is still there
-    if limit.over:
+    if limit.left <= 0:
         return begun
     priced = reprice(price(searched.final, sizes, alias))
     extractor = Extractor(priced, [priced.root(r) for r in roots], seed, limit)
-    if limit.over:
+    if limit.left <= 0:
         return begun
     starts = [extractor.seeded(_known(priced, *program)) for program in searched.programs()]
     starts.append(extractor.tree_choice())
@@ -193,7 +193,7 @@ def extract(
     effort = min(steps, _EFFORT // (1 + len(priced.ways) * len(extractor.roots) * len(close)))
     with suppress(KeyboardInterrupt):  # what is found so far is a complete program
         for start in [start for start, _ in close] * (_RUNS if effort else 0):
-            if limit.over:
+            if limit.left <= 0:
                 break
             better = extractor.polish(extractor.improve(start, effort, progress))
             found = min(found, better, key=lambda s: s.cost)
