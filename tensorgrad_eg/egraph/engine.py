@@ -175,7 +175,8 @@ class Engine:
         begun = within.left if within else math.inf
         for needed, actions, made in builders(dag):
             self._once(needed, actions)
-            self.deadline.check(self.phase, f"{made} of its {self.loaded} terms are loaded", _FEWER)
+            if made < self.loaded:
+                self.deadline.check(self.phase, f"{made} of its {self.loaded} terms are there", _FEWER)
             if within and made >= _PACED and (begun - within.left) * self.loaded > begun * made:
                 raise TimeLimitError.of("loading", within.seconds)
         for name, at in dag.roots.items():

@@ -11,10 +11,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
+from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.snapshot import Snapshot, smallest
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.canonical import Read
 from tensorgrad_eg.extract.closure import LEAF, Closure, Node, kind
+
+#: How many classes are stated between two looks at the clock.
+_STATED = 50
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,10 @@ def class_orders(snapshot: Snapshot, closure: Closure | None = None) -> dict[int
     return found
 
 
-def closed(snapshot: Snapshot) -> Closure:
+def closed(snapshot: Snapshot, deadline: Deadline | None = None) -> Closure:
     """The classes that stand for something, put together where they are one tensor.
+
+    When the time is up, what has not been looked at stays apart.
 
     Example:
         >>> closed(Snapshot({0: [ENode("extent", "n")]}, {0: frozenset()}, {"e": 0})).place
@@ -103,11 +109,13 @@ def closed(snapshot: Snapshot) -> Closure:
     choice = smallest(snapshot)
     for at in choice:
         work.closure.tensor(at, len(work.names[at]))
-    for at in choice:  # those with small terms come first
+    for number, at in enumerate(choice):  # those with small terms come first
+        if deadline and number % _STATED == 0 and deadline.over:
+            break
         for node in _different(snapshot.nodes[at]):
             if all([c in choice for c in node.children]):
                 work.state(at, node)
-    work.closure.run()
+    work.closure.run(deadline)
     return work.closure
 
 

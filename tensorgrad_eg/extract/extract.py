@@ -48,6 +48,8 @@ _STEPS, _RUNS = 120, 6
 _LOADING = 0.5
 #: The part of the time left in which a program is chosen; the rest is for writing it down and comparing it.
 _CHOOSING = 0.7
+#: … and the part of that in which aliases are looked for in the program that the search started from.
+_STARTING = 0.5
 #: A start is improved if it costs at most so many times the best: it may lead to what all outputs share.
 _CLOSE = 1.1
 #: Bounds rip-up steps on large e-graphs: ways times outputs times steps.
@@ -70,20 +72,20 @@ class Searched:
     mode: Mode | None = None
     _closures: dict[int, Closure] = field(default_factory=dict)
 
-    def alias(self, snapshot: Snapshot) -> dict[int, Alias]:
-        """The aliases of one of them, found once."""
+    def alias(self, snapshot: Snapshot, deadline: Deadline | None = None) -> dict[int, Alias]:
+        """The aliases of one of them, found once, as far as there is time."""
         key = id(snapshot)
         if key not in self._aliases:
-            self._aliases[key] = aliases(snapshot, self._closed(snapshot))
+            self._aliases[key] = aliases(snapshot, self._closed(snapshot, deadline))
         return self._aliases[key]
 
     def orders(self, snapshot: Snapshot) -> dict[int, list[tuple[str, ...]]]:
         """For the symmetric classes of one of them the orders in which their edges, sorted, may be read."""
         return class_orders(snapshot, self._closed(snapshot))
 
-    def _closed(self, snapshot: Snapshot) -> Closure:
+    def _closed(self, snapshot: Snapshot, deadline: Deadline | None = None) -> Closure:
         if id(snapshot) not in self._closures:
-            self._closures[id(snapshot)] = closed(snapshot)
+            self._closures[id(snapshot)] = closed(snapshot, deadline)
         return self._closures[id(snapshot)]
 
     @property
@@ -173,11 +175,11 @@ def extract(
     With `exact` seconds, a solver proves it optimal or bounds what is left. The search for a better one ends
     with the deadline. `reprice` may make some ways cheaper than they are by themselves.
     """
-    begun = started(searched, roots, sizes)
     limit = (deadline or Deadline()).part(_CHOOSING)
+    begun = started(searched, roots, sizes, limit.part(_STARTING))
     if limit.left <= 0 or (searched.final is searched.start and begun.priced.settled and exact is None):
         return begun  # what the search has found may take long to price, or there is nothing to choose
-    alias = searched.alias(searched.final)
+    alias = searched.alias(searched.final, limit)
     if any(searched.final.roots[root] not in alias for root in roots):
         return begun  # the search has lost a root: what it started from is still there
     if limit.left <= 0:
@@ -215,14 +217,16 @@ def _promising(starts: Sequence[tuple[Solution, Solution]]) -> list[tuple[Soluti
     return close
 
 
-def started(searched: Searched, roots: Sequence[str], sizes: Mapping[str, int]) -> Extracted:
+def started(
+    searched: Searched, roots: Sequence[str], sizes: Mapping[str, int], deadline: Deadline | None = None
+) -> Extracted:
     """The program that the search started from: ordinary differentiation, each tensor computed once.
 
     Facts may make it dearer by a step or two; then it is the one without them, whose cost is given anyway.
     """
     found = []
     for snapshot in searched.starts:
-        priced = price(snapshot, sizes, searched.alias(snapshot))
+        priced = price(snapshot, sizes, searched.alias(snapshot, deadline))
         found.append((priced, Extractor(priced, [priced.root(r) for r in roots]).tree_choice()))
     first, solution = found[0]
     cost = first.flops(solution.choice.values())

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.emit.compiled import Compiled
 from tensorgrad_eg.errors import CheckError, ProgramError
-from tensorgrad_eg.expr import Tensor, postorder, variables
+from tensorgrad_eg.expr import Derivative, Tensor, postorder, variables
 from tensorgrad_eg.verify.facts import conform
 from tensorgrad_eg.verify.plans import draws, flat
 from tensorgrad_eg.verify.points import Point
@@ -113,7 +113,7 @@ def _point(
         return None  # there is no array to compare
     for small in small_sizes(sizes, number):
         given = variables(expressions).values()
-        if sum(_elements(v, small) for v in given) > _WORK:
+        if sum(_elements(v, small) for v in given) > _WORK or _largest(expressions, small) > _WORK:
             continue
         free = next(islice(draws(given, small, number), number, None))
         try:
@@ -124,6 +124,16 @@ def _point(
         if point.work <= _WORK:
             return point, small, arrays
     return None
+
+
+def _largest(expressions: Sequence[Tensor], small: Mapping[str, int]) -> float:
+    """How many numbers the largest array on the way has: for a Jacobian that is an identity."""
+    most = 0.0
+    for e in postorder(expressions):
+        most = max(most, _elements(e, small))
+        if isinstance(e, Derivative) and e.arg.edges:
+            most = max(most, _elements(e.wrt, small) ** 2)
+    return most
 
 
 def _elements(v: Tensor, sizes: Mapping[str, int]) -> float:
