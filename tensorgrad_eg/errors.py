@@ -9,7 +9,7 @@ X has no edge 'feature'; its edges are: batch, features. Did you mean 'features'
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from keyword import iskeyword
 from pathlib import PurePath
@@ -436,12 +436,17 @@ class LostTermError(RuleError):
     """
 
     @classmethod
-    def of(cls) -> Self:
-        """Say what rules of a user can do that has this effect."""
+    def of(cls, fired: Collection[str] = ()) -> Self:
+        """Say what rules of a user can do that has this effect, and which of them have matched.
+
+        >>> "Of yours mine.egg:1 have matched." in str(LostTermError.of(["mine.egg:1"]))
+        True
+        """
+        yours = f" Of yours {listing(fired)} have matched." if fired else ""
         return cls(
             "the rules leave nothing of a term that is needed. A directed rule replaces what it matches: its "
-            "right side must not contain its left side, nor be turned back by another rule. Try it without "
-            "your rule files, or with their rules in search."
+            f"right side must not contain its left side, nor be turned back by another rule.{yours} Try it "
+            "without your rule files, or with their rules in search."
         )
 
 

@@ -14,7 +14,7 @@ from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.order import ordered
 from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
-from tensorgrad_eg.errors import RuleError
+from tensorgrad_eg.errors import LostTermError, RuleError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
 from tensorgrad_eg.expr.sizes import empty
 from tensorgrad_eg.rules.files import RuleFile, rule_files
@@ -176,7 +176,10 @@ class _Derivation:
         for request, _ in requests.values():
             if snapshot.roots[request.name] not in choice:
                 raise _stuck(engine, request, len(self.engines.files or ()) > len(rule_files()))
-        after = dag_of(snapshot, choice, snapshot.roots)
+        try:
+            after = dag_of(snapshot, choice, snapshot.roots)
+        except LostTermError as error:
+            raise LostTermError.of(engine.fired()) from error
         encoder = self.encoder
         encoder.labels.symbols.update(snapshot.symbols)
         old = {e: encoder.done[e] for e in encoder.done if e in live}

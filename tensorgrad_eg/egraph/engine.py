@@ -334,10 +334,10 @@ class Engine:
         wanted = {name: ids[named[name]] for name in roots}
         snapshot = Snapshot(nodes, bounds, wanted, dict(self.symbols), loaded)
         if self.foreign:
-            check_made(snapshot, self.variables, self._fired())
+            check_made(snapshot, self.variables, self.fired())
         return snapshot
 
-    def _fired(self) -> list[str]:
+    def fired(self) -> list[str]:
         """The rules of users that have matched."""
         fired = [own for own in rules_of(self.foreign) if self.matches[own.name]]
         return [f'{own.file}:{own.line} "{own.name}"' for own in fired]
