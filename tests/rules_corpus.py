@@ -116,6 +116,7 @@ EDGES: dict[str, Tensor | list[Tensor]] = {
     "traces": [F.trace(A @ B.rename(i="j", j="k"), "i", "k"), F.trace(A, "i", "j"), F.trace(A).grad(A)],
     "numbers that turn up": [1 / (whole + 1), (whole + 1) ** 2, F.sqrt(whole) * x],
     "means in products": [F.mean(A, "i") @ xj, xj @ F.mean(A, "i"), F.sum(F.sin(x) ** 2)],
+    "sums of several deltas": [(F.sin(A) + F.exp(A)).grad(A)],
     "what stands before a delta": [
         F.softmax(x, "i") * ij,
         F.logsumexp(A, "j") * tg.delta("i", "k", size="n"),
