@@ -207,7 +207,7 @@ def read_sizes(texts: Iterable[str], edges: Mapping[str, str]) -> dict[str, int]
     {'i': 3, 'k': 4}
     >>> read_sizes(["i:3"], {"i": "i"})
     Traceback (most recent call last):
-    tensorgrad_eg.job.ArgumentError: 'i:3' is no size: write edge=number, as in --sizes b=128,x=100
+    tensorgrad_eg.errors.ArgumentError: 'i:3' is no size: write edge=number, as in --sizes b=128,x=100
     """
     found: dict[str, int] = {}
     origin: dict[str, str] = {}

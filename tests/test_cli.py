@@ -266,9 +266,7 @@ def test_bench_outside_of_a_repository(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Where the benchmarks are not, `bench` says where they are."""
-    from tensorgrad_eg.rules import files
-
-    monkeypatch.setattr(files, "rule_folder", lambda: tmp_path / "_rules")
+    monkeypatch.setattr("tensorgrad_eg.cli.rule_folder", lambda: tmp_path / "_rules")
     assert "Clone the repository" in mistake(capsys, "bench", "--smoke")
 
 

@@ -54,6 +54,7 @@ BUILTINS = {
     "ForkedProcessError": RuntimeError,
     "TimeLimitError": TimeoutError,
     "WriteError": OSError,
+    "DetachedPlanError": RuntimeError,
 }
 
 

@@ -30,7 +30,7 @@ def found_rules(folder: Path) -> list[str]:
     code = (
         "import site, sys; site.addsitedir(sys.argv[1]);"
         "from tensorgrad_eg.rules.files import rule_files;"
-        "print(*(file.path for file in rule_files()), sep='\\n')"
+        "print(*(file.path for file in rule_files() if file.path.exists()), sep='\\n')"
     )
     elsewhere = folder.parent / "elsewhere"
     elsewhere.mkdir()

@@ -229,7 +229,7 @@ def test_a_plan_looks_for_the_halves_of_a_program_once(monkeypatch: pytest.Monke
         asked.append((program, deadline))
         return halved(program, known, given, deadline)
 
-    monkeypatch.setattr("tensorgrad_eg.api.halved", counted)
+    monkeypatch.setattr("tensorgrad_eg.search.halved", counted)
     plan = tg.optimize(tg.hessian(F.sum(F.exp(X @ v)), v), {"b": 5, "p": 7}, symmetric=True, verify=False)
     assert len(asked) == 2
     assert all(deadline.seconds == 10.0 for _, deadline in asked)

@@ -212,7 +212,7 @@ class Compiled:
 class Structured:
     """A tensor as a sum of terms: each a coefficient, deltas, and factors that name `tensors`.
 
-    >>> import numpy as np
+    >>> from fractions import Fraction
     >>> from tensorgrad_eg.program.forms import Factor
     >>> form = Form(("i", "j"), (2, 2), (Term(Fraction(3), (("i", "j"),), (Factor("d", ("i",)),)),))
     >>> result = Structured(form, {"d": np.array([1.0, 2.0])})
