@@ -19,6 +19,7 @@ MODULES = {
 ORDER = (
     *(
         "errors",
+        "collector",
         "deadline",
         "writing",
         "progress",
