@@ -9,7 +9,7 @@ import pytest
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.program.arrays import ArrayKindError
+from tensorgrad_eg.errors import ArrayKindError
 
 A, x = tg.Variable("A", i="n", j="n"), tg.Variable("x", j="n")
 PLAN = tg.optimize({"y": F.sin(A) @ x, "t": A.transpose("j", "i") * 2}, {"n": 3})

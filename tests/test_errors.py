@@ -55,6 +55,7 @@ BUILTINS = {
     "TimeLimitError": TimeoutError,
     "WriteError": OSError,
     "DetachedPlanError": RuntimeError,
+    "ArrayKindError": TypeError,
 }
 
 

@@ -12,6 +12,7 @@ from programs import Builder, arrays_for, interpret, networks, programs
 
 import tensorgrad_eg as tg
 from tensorgrad_eg.errors import (
+    ArrayKindError,
     ArrayNameError,
     ArrayShapeError,
     DetachedPlanError,
@@ -20,7 +21,6 @@ from tensorgrad_eg.errors import (
     UnknownEdgeError,
 )
 from tensorgrad_eg.plan import Plan
-from tensorgrad_eg.program.arrays import ArrayKindError
 from tensorgrad_eg.program.cost import Baseline, flops
 from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 

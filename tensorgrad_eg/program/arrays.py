@@ -17,17 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, ProgramError, TensorgradError
+from tensorgrad_eg.errors import (
+    ArrayKindError,
+    ArrayNameError,
+    ArrayShapeError,
+    ProgramError,
+)
 from tensorgrad_eg.program.program import Input, Program
-
-
-class ArrayKindError(TensorgradError, TypeError):
-    """Arrays that a plan cannot compute with, or of two libraries in one call.
-
-    >>> raise ArrayKindError("A is complex")
-    Traceback (most recent call last):
-    tensorgrad_eg.program.arrays.ArrayKindError: A is complex
-    """
 
 
 def kind(array: Any) -> str:
