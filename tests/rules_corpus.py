@@ -63,6 +63,7 @@ ALGEBRA: dict[str, Tensor | list[Tensor]] = {
     "products": [
         A @ B.rename(i="j", j="k") @ C.rename(i="k", j="l"),
         A @ (B.rename(i="j", j="k") @ x.rename(i="k")),
+        (F.exp(x) * A) @ B.rename(i="j", j="k"),
     ],
     "common factors": [
         A @ xj + B @ xj,
