@@ -14,7 +14,7 @@ from tests.float32.formulas import POINTWISE, POSITIVE, VECTORS
 SAMPLE = [
     *("x/|x|", "x/(1+x^2)", "sqrt(exp(x))", "gelu(x)", "exp(-x^2)", "sin(x)/x", "x sqrt(x)"),
     *("(exp(x)-exp(-x))/(exp(x)+exp(-x))", "exp(x)/(exp(x)+exp(2x))", "exp(x)^(-3/2) exp(2x)"),
-    *("x/x^2", "sin(x)^2/x^2", "x/sqrt(1+x^2)", "(exp(x)-1)/(exp(x)+1)", "exp(-exp(x))"),
+    *("(x^2)^(-3/2) x^2", "x/x^2", "sin(x)^2/x^2", "x/sqrt(1+x^2)", "(exp(x)-1)/(exp(x)+1)", "exp(-exp(x))"),
     *("cross entropy", "focal loss", "x over its norm", "cosine", "norm"),
     *("cross entropy from logsumexp", "squares over their sum", "pseudo-Huber", "entropy"),
 ]

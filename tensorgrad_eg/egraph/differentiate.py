@@ -235,6 +235,14 @@ class Differentiation:
             self._tangents(cut.name, at, Flow.of(self.dag, [z]))
             stack.append(z)
 
+    def _power_of_source(self, z: int, flow: Flow) -> bool:
+        """Whether a node is a power of what is varied; the slope by it may leave the range of numbers.
+
+        With z = x² the slope of z^(-3/2) by z is 1/x⁵, nothing in float32 at x = 1e10; that by x is 1/x⁴.
+        """
+        node = self.dag.nodes[z]
+        return node.op == "power" and node.children[0] in flow.sources
+
     def _split(self, at: int, flow: Flow) -> int | None:
         """The closest dominator at which the Jacobian is narrowest; None if opening is as good."""
         sizes = {edge: self.size(edge) for n in self.dag.reachable([at]) for edge in self.dag.free[n]}
@@ -242,7 +250,7 @@ class Differentiation:
         moving = {c for c in self.dag.nodes[at].children if flow.moves(c)}
         best: tuple[int, int] | None = None
         for z in flow.chain(at):
-            if z in flow.sources:
+            if z in flow.sources or self._power_of_source(z, flow):
                 continue
             volume = dense_volume(self.dag, z, at, sizes)
             if volume <= own and (best is None or volume < best[0]):
