@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
@@ -157,6 +158,18 @@ def test_softmax_and_log_sum_exp_along_an_edge_without_change() -> None:
     e, hot = F.logsumexp(F.sum(B, "i"), "k"), [tg.assume.one_hot(B, "i")]
     assert float(tg.optimize(e, {"n": 3}, assume=hot)()) == pytest.approx(np.log(3) + 1)
     assert float(tg.optimize(e.grad(B).sum(), {"n": 3})(B=np.eye(3))) == pytest.approx(3.0)
+
+
+def test_softmax_along_an_edge_of_size_one_or_none() -> None:
+    """A softmax along an edge of size one is one; along an edge of size zero it has no entries."""
+    z = tg.Variable("z", j="m", i="n")
+    wanted = [F.softmax(z, "j"), F.softmax(z, "j").grad(z), z - F.logsumexp(z, "j")]
+    plan = tg.optimize(wanted, {"m": 1, "n": 1})
+    one, slope, log = plan(z=np.array([[3.0]]))
+    assert (one.item(), slope.item(), log.item()) == (1.0, 0.0, 0.0)
+    empty = tg.optimize(z - F.logsumexp(z, "j"), {"m": 0, "n": 2})
+    assert empty(z=np.zeros((0, 2))).shape == (0, 2)
+    assert empty.function("torch")(torch.zeros((0, 2))).shape == (0, 2)
 
 
 @pytest.mark.parametrize("effort", [float("inf"), float("nan"), -1, "1", None, True])

@@ -25,6 +25,8 @@ LOGSUMEXP = """def logsumexp(z, axis):
     return {np}.log({np}.exp(z - m).sum(axis)) + m.squeeze(axis)
 """
 LOG_SOFTMAX = """def log_softmax(z, axis):
+    if not z.size:
+        return z.copy()
     d = z - z.max(axis, keepdims=True)
     return d - {np}.log({np}.exp(d).sum(axis, keepdims=True))
 """

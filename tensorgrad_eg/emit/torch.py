@@ -20,7 +20,7 @@ SOFTMAX = """def softmax(z, dim):
     return e / e.sum(dim, keepdim=True)
 """
 LOG_SOFTMAX = """def log_softmax(z, dim):
-    d = z - z.amax(dim, keepdim=True)
+    d = z - z.amax(dim, keepdim=True) if z.numel() else z
     return d - torch.log(torch.exp(d).sum(dim, keepdim=True))
 """
 MINUS_IDENTITY = """def minus_identity(p):

@@ -211,8 +211,10 @@ def _evaluated(library: Numpy, node: ENode, args: Sequence[Labelled]) -> Labelle
 
 
 def _ordered(node: Node, value: Labelled) -> Array:
-    order = [value.edges.index(edge) for edge in node.axes]
-    return np.asarray(value.array).transpose(order)
+    # A softmax has the edge that it normalises over, though that has no axis here if it has size one.
+    kept = [edge for edge in value.edges if edge in node.axes]
+    array = np.asarray(value.array)[tuple(slice(None) if edge in kept else 0 for edge in value.edges)]
+    return np.asarray(array).transpose([kept.index(edge) for edge in node.axes])
 
 
 _DOUBLE, _LONG = Numpy(np.float64), Numpy(np.longdouble)

@@ -20,6 +20,7 @@ import numpy as np
 import tensorgrad_eg as tg
 from tensorgrad_eg import Plan, TensorgradError
 from tensorgrad_eg.errors import CheckError, TimeLimitError
+from tensorgrad_eg.expr import variables
 
 from .judge import Failure, Point, cause, point, wrong
 from .mistakes import mistake
@@ -224,7 +225,9 @@ class _Trial:
 
     def _simplify(self, plan: Plan, right: Point) -> None:
         e = self.problem.wanted[0]
-        simple = tg.simplify(e, assume=list(self.problem.facts))
+        known = variables([e])  # facts may be about variables of another result
+        facts = [fact for fact in self.problem.facts if fact.variable.name in known]
+        simple = tg.simplify(e, assume=facts)
         if simple.edges != e.edges:
             self._fail("wrong", "simplify", f"edges {simple.edges}, right: {e.edges}")
             return
