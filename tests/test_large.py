@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from clocks import Clock
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
@@ -21,18 +22,6 @@ from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.alias import aliases, closed
 from tensorgrad_eg.extract.extract import search
 from tensorgrad_eg.verify import check_snapshot
-
-
-class Clock:
-    """A clock that goes on by one second whenever it is read."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        """The time, one second later."""
-        self.now += 1.0
-        return self.now
 
 
 def cube(edges: int) -> tg.Variable:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clocks import Clock
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import Tensor, Variable
@@ -31,18 +32,6 @@ def tower(height: int) -> tuple[Tensor, Variable]:
     for _ in range(height):
         e = F.tanh(e)
     return e.sum(), x
-
-
-class Clock:
-    """A clock that goes on by one second whenever it is read."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        """The time, one second later."""
-        self.now += 1.0
-        return self.now
 
 
 def test_a_derivative_that_is_not_finished_is_a_timeout_that_says_what_helps() -> None:
