@@ -81,3 +81,11 @@ def test_a_number_with_edges(text: str, shown: str) -> None:
     assert tg.parse(shown).edges == tg.parse(text).edges
     with pytest.raises(tg.TensorgradError, match=r"1\[i,i\] would have two edges named 'i'"):
         tg.parse("1[i,i]")
+
+
+def test_a_softmax_is_read_on_its_diagonal() -> None:
+    """A softmax cannot be renamed to its diagonal, which is a sum with δ instead."""
+    D = tg.Variable("D", i="n", j="n")
+    data = np.random.default_rng(0).normal(size=(3, 3))
+    for e in (F.trace(F.softmax(D, "i"), "i", "j"), F.softmax(D, "i", "j") * tg.delta("i", "j", size="n")):
+        np.testing.assert_allclose(evaluate(e.simplify(), {"D": data}), evaluate(e, {"D": data}), rtol=1e-12)

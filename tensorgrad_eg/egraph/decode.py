@@ -84,7 +84,10 @@ def node_expression(
         case "extent":
             return Number(int(payload)) if payload.isdigit() else Extent(payload)
         case "rename":
-            return kids[0].rename({names[payload[0]]: names[payload[1]]})
+            old, new = (names[label] for label in payload)
+            if {old, new} <= set(kids[0].edges):  # read on a diagonal
+                return Contract([old], kids[0], Delta(old, new, kids[0].shape[old]))
+            return kids[0].rename({old: new})
     return made(op, frozenset(over) if over else payload, kids)
 
 
