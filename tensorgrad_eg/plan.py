@@ -247,8 +247,7 @@ def plan_for(
     deadline = deadline.at_least(_AFTER_IMPORT)
     with patient(), deadline.heard(), shown() as progress:
         found = search(expressions, structure, sizes, options, deadline, progress)
-        plan = planned(found, sizes, deadline, progress)
-    return plan if options.effort else _affordable(plan, found, deadline)
+        return planned(found, sizes, deadline, progress)
 
 
 def _affordable(plan: Plan, found: Search, limit: Deadline) -> Plan:
@@ -283,7 +282,7 @@ def planned(
         if promise.broken is not None:
             raise _refused(found, promise.broken, sizes, deadline)
         timed(found.report, "verify", started)
-    return plan
+    return plan if found.options.effort else _affordable(plan, found, deadline)
 
 
 def _assembled(

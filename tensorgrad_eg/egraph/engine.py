@@ -16,7 +16,7 @@ from tensorgrad_eg.egraph.snapshot import Snapshot, tightened
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.egraph.text import Reader, quote
 from tensorgrad_eg.errors import EndlessRuleError, TimeLimitError
-from tensorgrad_eg.expr.operations import OPERATIONS, ENode
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode, on_several
 from tensorgrad_eg.rules.catalogue import Written, programs, rules_of
 from tensorgrad_eg.rules.files import RuleFile, rule_files
 from tensorgrad_eg.rules.vocabulary import DIRECTED
@@ -130,8 +130,8 @@ class Engine:
         """The operations whose derivative by one of several tensors is wanted, and stated by no rule."""
         tables = self.egraph.freeze().functions
         wanted = {row.inputs[1] for row in tables["partial"].rows} if "partial" in tables else set()
-        entries = [entry for entry in OPERATIONS.values() if entry.entry and entry.name in tables]
-        return [e.name for e in entries if wanted & {row.output for row in tables[e.name].rows}]
+        known = [name for name in on_several() if name in tables]
+        return [name for name in known if wanted & {row.output for row in tables[name].rows}]
 
     def command(self, text: str) -> list[Any]:
         """Runs egglog text."""

@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from tensorgrad_eg.errors import NumberError, UnknownFunctionError
 from tensorgrad_eg.expr.names import Edges, Numeric, flatten, rational
-from tensorgrad_eg.expr.operations import OPERATIONS
+from tensorgrad_eg.expr.operations import on_several
 from tensorgrad_eg.expr.pointwise import POINTWISE
 from tensorgrad_eg.expr.shapes import brief, merge, require
 from tensorgrad_eg.expr.tensor import Tensor, intern
@@ -114,11 +114,11 @@ class Entrywise(Tensor):
 
     def __new__(cls, operation: str, args: Iterable[Tensor]) -> Entrywise:
         """Make the application of a known operation to as many tensors as it takes."""
-        known = [name for name, entry in OPERATIONS.items() if entry.code]
+        known = on_several()
         if operation not in known:
             raise UnknownFunctionError.of(operation, known, "operation")
         args = tuple(args)
-        wanted = OPERATIONS[operation].arity
+        wanted = known[operation].arity
         if len(args) != wanted:
             raise NumberError(f"{operation} takes {wanted} tensors, not {len(args)}.")
         return intern(cls, merge(args), {"operation": operation, "args": args})

@@ -264,6 +264,15 @@ OPERATIONS: dict[str, Operation] = {
 }  # fmt: skip
 
 
+def on_several() -> dict[str, Operation]:
+    """Return the operations on several tensors that work entry by entry, by name.
+
+    >>> on_several()
+    {}
+    """
+    return {name: entry for name, entry in OPERATIONS.items() if entry.entry}
+
+
 def entrywise(
     name: str, noun: str, arity: int, entry: Entry, code: Mapping[str, str], commutes: bool = False
 ) -> Operation:

@@ -36,7 +36,7 @@ from tensorgrad_eg.expr.lexer import Token, tokens
 from tensorgrad_eg.expr.names import distinct
 from tensorgrad_eg.expr.nonlinear import Entrywise
 from tensorgrad_eg.expr.ones import spread
-from tensorgrad_eg.expr.operations import OPERATIONS
+from tensorgrad_eg.expr.operations import on_several
 from tensorgrad_eg.expr.products import labelled, product
 from tensorgrad_eg.expr.scope import IDENTITY, declare, sizes
 from tensorgrad_eg.expr.tensor import Tensor
@@ -73,13 +73,8 @@ def size_symbols(text: str) -> dict[str, str]:
     return sizes(tokens(text))
 
 
-def _entrywise() -> dict[str, int]:
-    """The operations on several tensors that the table has beside the functions, and how many they take."""
-    return {name: entry.arity or 0 for name, entry in OPERATIONS.items() if entry.code}
-
-
 def _known(function: str) -> bool:
-    return function in FUNCTIONS or function in _entrywise()
+    return function in FUNCTIONS or function in on_several()
 
 
 def _applied(operation: str, *tensors: Tensor) -> Tensor:
@@ -219,9 +214,10 @@ class _Parser(Cursor):
     def call(self, word: Token, function: str) -> Tensor:
         if not _known(function):
             with self.at(word):
-                unknown = UnknownFunctionError.of(function, [*FUNCTIONS, *_entrywise()])
+                unknown = UnknownFunctionError.of(function, [*FUNCTIONS, *on_several()])
                 raise UnknownFunctionError(f"{unknown} A product is written {function} * (…).")
-        count = _entrywise().get(function) or TENSORS.get(function, 1)
+        own = on_several().get(function)
+        count = own.arity if own and own.arity else TENSORS.get(function, 1)
         self.expect("(")
         tensors = [self.expression()]
         while len(tensors) < count and self.take(","):

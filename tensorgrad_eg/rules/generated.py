@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import reduce
 from itertools import combinations
 
-from tensorgrad_eg.expr.operations import OPERATIONS, Operation
+from tensorgrad_eg.expr.operations import OPERATIONS, Operation, on_several
 
 #: What stands in a rule for each part of an operation.
 _TENSORS, _EDGES, _OTHERS = "abcd", "m", {"BigRat": "q", "Terms": "ts", "Axes": "v"}
@@ -26,7 +26,7 @@ def declarations() -> list[str]:
     >>> declarations()
     []
     """
-    return [f"(constructor {entry.name} ({' '.join(entry.sorts)}) Tensor)" for entry in _entrywise()]
+    return [f"(constructor {entry.name} ({' '.join(entry.sorts)}) Tensor)" for entry in on_several().values()]
 
 
 def edge_rules() -> list[str]:
@@ -52,11 +52,8 @@ def derivative_rules() -> list[str]:
     >>> derivative_rules()
     []
     """
-    return [rule for entry in _entrywise() for rule in (_degree(entry), _tangent(entry), *_pullbacks(entry))]
-
-
-def _entrywise() -> list[Operation]:
-    return [entry for entry in OPERATIONS.values() if entry.entry]
+    entries = on_several().values()
+    return [rule for entry in entries for rule in (_degree(entry), _tangent(entry), *_pullbacks(entry))]
 
 
 def _term(entry: Operation, kids: Sequence[str] = _TENSORS, over: str = _EDGES) -> str:
