@@ -23,6 +23,7 @@ from tensorgrad_eg.collector import patient
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.diagram import draw
 from tensorgrad_eg.diagram.display import Diagram
+from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.processes import import_engine
 from tensorgrad_eg.egraph.saturate import Report
 from tensorgrad_eg.emit.compiled import Compiled, result_names
@@ -49,7 +50,7 @@ from tensorgrad_eg.program.notation import indexed
 from tensorgrad_eg.program.program import Program, Structure
 from tensorgrad_eg.program.table import table
 from tensorgrad_eg.progress import Progress, shown
-from tensorgrad_eg.search import Options, Search, search
+from tensorgrad_eg.search import Options, Search, engines, search
 from tensorgrad_eg.verify.plans import PlanCheck, check_plan
 from tensorgrad_eg.verify.promise import Broken, Promise, kept
 from tensorgrad_eg.verify.refusal import Refusal
@@ -246,8 +247,9 @@ def plan_for(
     import_engine()
     deadline = deadline.at_least(_AFTER_IMPORT)
     with patient(), deadline.heard(), shown() as progress:
-        found = search(expressions, structure, sizes, options, deadline, progress)
-        return planned(found, sizes, deadline, progress)
+        own = engines(options, deadline)
+        found = search(expressions, structure, sizes, options, own, progress)
+        return planned(found, sizes, deadline, progress, own)
 
 
 def _affordable(plan: Plan, found: Search, limit: Deadline) -> Plan:
@@ -261,15 +263,19 @@ def _affordable(plan: Plan, found: Search, limit: Deadline) -> Plan:
 
 
 def planned(
-    found: Search, sizes: Mapping[str, int], deadline: Deadline, progress: Progress | None = None
+    found: Search,
+    sizes: Mapping[str, int],
+    deadline: Deadline,
+    progress: Progress | None = None,
+    own: Engines | None = None,
 ) -> Plan:
-    """The plan for these sizes, from the e-graph as it is.
+    """The plan for these sizes, from the e-graph as it is; its engines, if they are still there, are used.
 
     Example: see `Plan.resize`.
     """
     started = time.monotonic()
     try:
-        best = found.extracted(sizes, (progress or Progress()).cost, deadline)
+        best = found.extracted(sizes, (progress or Progress()).cost, deadline, own)
         plan = _assembled(found, best, sizes, deadline)
     except (LookupError, ProgramError, LostTermError) as error:
         if not found.options.rules:
@@ -326,7 +332,7 @@ def _trial(options: Options, part: Tensor, sizes: Mapping[str, int], seconds: fl
     own = replace(options, assume=facts, verify=False, extract="greedy", seconds=seconds)
     try:
         limit = Deadline.of(seconds)
-        found = search([part], "tensor", sizes, own, limit)
+        found = search([part], "tensor", sizes, own, engines(own, limit))
     except TensorgradError:
         return None
     try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,15 +24,17 @@ from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.modes import with_modes
 from tensorgrad_eg.egraph.saturate import Budget, Report
 from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.errors import TensorgradError
 from tensorgrad_eg.expr import Tensor, variables
 from tensorgrad_eg.extract.assumed import assumed
-from tensorgrad_eg.extract.baseline import modes
+from tensorgrad_eg.extract.baseline import Modes, least
 from tensorgrad_eg.extract.extract import SEARCH, Extracted, Searched, timed
 from tensorgrad_eg.extract.extract import extract as extract_best
 from tensorgrad_eg.extract.extract import search as saturated
 from tensorgrad_eg.extract.extract import started as first_program
 from tensorgrad_eg.extract.halves import discounted, halved, orders_of
 from tensorgrad_eg.extract.lower import with_classes
+from tensorgrad_eg.extract.passes import again
 from tensorgrad_eg.extract.pieces import Pieces, pieces
 from tensorgrad_eg.extract.search import Solution
 from tensorgrad_eg.program.cost import Baseline, total_flops
@@ -40,6 +43,9 @@ from tensorgrad_eg.program.forms import Form, settled
 from tensorgrad_eg.program.program import Input, Program, Structure
 from tensorgrad_eg.progress import Progress
 from tensorgrad_eg.rules.files import RuleFile, rule_files
+
+#: The part of the time left in which modes of differentiation are worked out that may cost less.
+_MODES = 0.5
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,13 @@ class Search:
     files: tuple[RuleFile, ...]
     facts: tuple[Fact, ...] = ()
     pieces: Pieces | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
     _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict, compare=False)
     #: Programs with halves, each with the solution whose number it is filed under.
     _halves: dict[tuple[int, tuple[tuple[str, int], ...]], tuple[Solution, Program]] = field(
         default_factory=dict, compare=False
     )
-    _baselines: dict[tuple[tuple[str, int], ...], Baseline] = field(default_factory=dict, compare=False)
+    _found_modes: list[Modes] = field(default_factory=list, compare=False)
 
     @property
     def start(self) -> Snapshot:
@@ -100,8 +107,12 @@ class Search:
         sizes: Mapping[str, int],
         progress: Callable[[float], None] = lambda cost: None,
         deadline: Deadline | None = None,
+        engines: Engines | None = None,
     ) -> Extracted:
-        """The cheapest program in the e-graph for these sizes, found once."""
+        """The cheapest program in the e-graph for these sizes, found once; never dearer than a mode.
+
+        Modes are worked out where they might cost less, in `engines` if there are any.
+        """
         key = tuple(sorted(sizes.items()))
         if key not in self._extracted:
             roots = list(self.searched.dag.roots)
@@ -110,10 +121,38 @@ class Search:
                 self.searched, roots, dict(sizes), self.options.seed, exact=exact, progress=progress,
                 deadline=deadline,
             )  # fmt: skip
-            self._extracted[key] = (
-                self._with_halves(best, sizes, deadline) if self.options.symmetric else best
-            )
+            best = self._with_halves(best, sizes, deadline) if self.options.symmetric else best
+            self._extracted[key] = self._at_most_modes(best, sizes, deadline, engines)
         return self._extracted[key]
+
+    def _at_most_modes(
+        self, best: Extracted, sizes: Mapping[str, int], deadline: Deadline | None, engines: Engines | None
+    ) -> Extracted:
+        """The program found, or that of a mode of differentiation if it costs less, and there is time."""
+        if self.pieces is not None or not any(map(again, self.expressions)):
+            return best
+        cost = self._cost(best, sizes, deadline)
+        if cost <= least(self.expressions, self.derived, sizes):
+            return best
+        with suppress(TensorgradError):
+            modes = self._modes((deadline or Deadline()).part(_MODES), engines)
+            other = modes.at(sizes)[1] if modes else best
+            if self._cost(other, sizes, deadline) < cost:
+                return replace(other, start_cost=best.start_cost)
+        return best
+
+    def _cost(self, found: Extracted, sizes: Mapping[str, int], deadline: Deadline | None) -> int:
+        if self.options.symmetric:
+            return total_flops(self._halved(found, sizes, deadline))
+        return found.priced.flops(found.solution.choice.values())
+
+    def _modes(self, deadline: Deadline, engines: Engines | None = None) -> Modes | None:
+        """The modes of automatic differentiation, worked out once; none without a choice of them."""
+        if not self._found_modes and any(map(again, self.expressions)):
+            own = (engines or Engines(self.files, rulesets=DERIVE)).aside(deadline)
+            about = (self.expressions, self.derived, self.searched.final.symbols, self.sizes)
+            self._found_modes.append(Modes.of(*about, own))
+        return self._found_modes[0] if self._found_modes else None
 
     def _with_halves(self, best: Extracted, sizes: Mapping[str, int], deadline: Deadline | None) -> Extracted:
         """The program found, or another that costs less once symmetric tensors are computed by halves."""
@@ -175,14 +214,21 @@ class Search:
 
     def baseline(self, sizes: Mapping[str, int], deadline: Deadline | None = None) -> Baseline:
         """What automatic differentiation pays: the program the search started from, or the cheapest mode."""
-        key = tuple(sorted(sizes.items()))
-        if key not in self._baselines:
-            start = self.extracted(sizes).start_cost
-            engines = Engines(self.files, deadline=deadline or Deadline(), rulesets=DERIVE)
-            cost, costs = modes(self.expressions, sizes, engines)
-            found = Baseline(cost, costs) if costs else Baseline(start, {"reverse": start})
-            self._baselines[key] = found
-        return self._baselines[key]
+        modes = self._modes(deadline or Deadline())
+        if modes is not None:
+            return modes.at(sizes)[0]
+        cost = self.extracted(sizes).start_cost
+        return Baseline(cost, {"reverse": cost})
+
+
+def engines(options: Options, deadline: Deadline) -> Engines:
+    """The engines for a search with these options.
+
+    >>> engines(Options(), Deadline()).matches
+    Counter()
+    """
+    facts = {"facts"} if options.assume else set()
+    return Engines(rule_files(options.rules), deadline=deadline, rulesets=DERIVE | SEARCH | facts)
 
 
 def search(
@@ -190,7 +236,7 @@ def search(
     structure: Structure,
     sizes: Mapping[str, int],
     options: Options,
-    deadline: Deadline,
+    engines: Engines,
     progress: Progress | None = None,
 ) -> Search:
     """Bring expressions to their normal form, use what is assumed, and let the e-graph grow.
@@ -200,10 +246,9 @@ def search(
 
     Example: see `tensorgrad_eg.api`, which is where all the parts meet.
     """
-    files = rule_files(options.rules)
+    files = engines.files or rule_files()
     facts = checked(options.assume, variables(expressions))
-    report = Report()
-    engines = Engines(files, report.matches, deadline, DERIVE | SEARCH | ({"facts"} if facts else set()))
+    report = Report(matches=engines.matches)
     started = time.monotonic()
     derived = derive(expressions, sizes, engines)
     derived = assumed(derived, expressions, facts, engines)
@@ -215,4 +260,6 @@ def search(
     budget = Budget.of(options.effort, options.seconds)
     searched = saturated(start, sizes, budget, report, engines, (progress or Progress()).round)
     timed(report, "search", started)
-    return Search(tuple(expressions), structure, options, derived, searched, report, files, facts, parts)
+    return Search(
+        tuple(expressions), structure, options, derived, searched, report, files, facts, parts, dict(sizes)
+    )

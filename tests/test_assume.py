@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -374,6 +375,17 @@ def test_facts_that_contradict_each_other_cannot_be_checked() -> None:
     """Where no array has all facts, the check says which facts these are."""
     with pytest.raises(CheckError, match=r"all of this is true: positive\(A\), diagonal\(A, i, j\)\."):
         conform("A", np.ones((3, 3)), [positive(A), diagonal(A)])
+
+
+@pytest.mark.parametrize("fact", [one_hot, sums_to_one])
+def test_nothing_stands_along_an_edge_of_size_zero(fact: Callable[[Variable, str], Fact]) -> None:
+    """There is no array of size zero with a one in it: the plan is not compared, and a check says why."""
+    z = Variable("z", ["n"])
+    plan = tg.optimize((z * z).sum().grad(z), {"n": 0}, assume=[fact(z, "n")])
+    assert plan.report is not None
+    assert plan.report.verified.startswith("not compared")
+    with pytest.raises(CheckError, match=rf"all of this is true: {fact.__name__}\(z, n\)\."):
+        plan.check()
 
 
 def test_batches_have_facts_one_by_one() -> None:

@@ -13,6 +13,7 @@ from tensorgrad_eg.program.cost import costs
 from tensorgrad_eg.program.program import Operand, Program, Step
 
 A, x, v = tg.Variable("A", i="n", j="n"), tg.Variable("x", j="n"), tg.Variable("v", k="n")
+B, D = tg.Variable("B", i="m", j="n"), tg.Variable("D", i="n", j="m", k="n")
 C, z, u = tg.Variable("C", i="n", j="n", k=3), tg.Variable("z"), tg.Variable("u", ["m"])
 _TRACE = F.dot(A, tg.delta("i", "j", size="n"), "i", "j")
 
@@ -55,6 +56,9 @@ def test_products_of_identities_are_free(e: tg.Tensor, entries: float) -> None:
         (F.exp(F.tanh(F.log_softmax(F.softplus(A), "i", "j"))).grad(A), {"n": 1}),
         ((F.exp(v / 2) * F.sum(F.exp(v / 2))).grad(v), {"n": 2}),
         (tg.hessian(F.sum(C) / 3, C), {"n": 1}),
+        ((F.logsumexp(B, "j") ** 2).grad(B), {"n": 3, "m": 1}),
+        (F.sum(F.softmax(A, "i", "j"), "j").grad(A), {"n": 2}),
+        (F.sum(F.softmax(D, *"ijk"), "k").grad(D), {"n": 2, "m": 2}),
     ],
 )
 @pytest.mark.parametrize("effort", [0, 1])
@@ -63,6 +67,35 @@ def test_plans_are_not_above_the_baseline(e: tg.Tensor, sizes: dict[str, int], e
     plan = tg.optimize(e, sizes, effort=effort)
     assert plan.flops <= plan.baseline
     plan.check()
+
+
+@pytest.mark.parametrize("sizes", [{"n": 3, "b": 0}, {"n": 1, "b": 1}, {"n": 0, "b": 2}])
+def test_a_plan_of_other_sizes_is_not_above_its_baseline(sizes: dict[str, int]) -> None:
+    """The modes are priced anew for other sizes, zero and one included, and stay the most that is paid."""
+    M, N = tg.Variable("M", i="n", b="b"), tg.Variable("N", i="n", k="n")
+    both = F.sum(M + N, "k")
+    plan = tg.optimize(F.sum(both * both, "b").grad(N), {"n": 2, "b": 2})
+    for other in (plan.resize(sizes), tg.optimize(plan.search.expressions[0], sizes)):  # type: ignore[union-attr]
+        assert other.flops <= other.baseline
+        other.check()
+
+
+def test_all_passes_at_once_are_a_step() -> None:
+    """Where a mode costs less than all that the rules find, it is the plan, and the last step says so."""
+    plan = tg.optimize((F.logsumexp(B, "j") ** 2).grad(B), {"m": 1, "n": 3})
+    derivation = plan.explain()
+    last = list(derivation)[-1]
+    assert (last.rule, last.cost_after) == ("all passes of forward or reverse mode at once", plan.flops)
+    assert plan.flops < list(derivation)[-1].cost_before
+    assert "NOT CONFIRMED" not in str(derivation)
+
+
+def test_passes_share_what_does_not_depend_on_the_direction() -> None:
+    """A reverse pass is a row of the Jacobian; what all rows read, a softmax here, is paid once."""
+    plan = tg.optimize(F.logsumexp(B, "j").grad(B), {"m": 5, "n": 4})
+    functions = sum(cost for name, cost in costs(plan.program).items() if name != plan.program.steps[-1].name)
+    assert plan.baseline.modes["reverse"] == (2 * 20 + 5) + 3 * 20 + 5 * 20
+    assert functions < plan.flops <= plan.baseline
 
 
 def test_what_is_free_is_not_computed() -> None:

@@ -84,15 +84,16 @@ class _Derivation:
     stages: list[Stage] = field(default_factory=list)
 
     def run(self, roots: Sequence[Tensor]) -> None:
-        order = postorder(roots)
+        known = frozenset(self.encoder.done)
+        order = postorder(roots, known)
         level: dict[Tensor, int] = {}
         for e in order:
-            below = max((level[c] for c in children(e)), default=0)
-            level[e] = below + isinstance(e, Derivative | Tangent)
+            below = 0 if e in known else max((level[c] for c in children(e)), default=0)
+            level[e] = below + (e not in known and isinstance(e, Derivative | Tangent))
         for stage in range(max(level.values(), default=0) + 1):
             here = [e for e in order if level[e] == stage]
             later = {c for e in order if level[e] > stage for c in children(e)} | set(roots)
-            wanted = [e for e in here if isinstance(e, Derivative | Tangent)]
+            wanted = [e for e in here if isinstance(e, Derivative | Tangent) and e not in known]
             if wanted:
                 self._differentiate(
                     wanted, {c for e in order if level[e] >= stage for c in children(e)} | set(roots)
@@ -219,8 +220,11 @@ def derive(
     roots: Sequence[Tensor],
     sizes: Mapping[str, int],
     engines: Engines | None = None,
+    begun: Encoder | None = None,
 ) -> Derived:
     """The normal form of the expressions, derivatives worked out; its roots are out0, out1, …
+
+    What has `begun` is gone on with: expressions whose normal form is known are not worked out again.
 
     Example:
         >>> from tensorgrad_eg.expr import Variable
@@ -229,7 +233,7 @@ def derive(
         >>> derived.dag.nodes[derived.dag.roots["out0"]].op
         'scale'
     """
-    work = _Derivation(sizes, engines or Engines())
+    work = _Derivation(sizes, engines or Engines(), begun or Encoder())
     work.encoder.empty = empty(sizes)
     work.run(roots)
     encoder = work.encoder

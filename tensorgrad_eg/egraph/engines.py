@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.engine import Engine
@@ -41,6 +41,16 @@ class Engines:
     directed: frozenset[str] = DIRECTED
     _free: list[Engine] = field(default_factory=list)
 
+    def aside(self, deadline: Deadline) -> Engines:
+        """The same engines for something beside the job: what its rules do is not counted as what they did.
+
+        Example:
+            >>> engines = Engines()
+            >>> engines.aside(Deadline()).matches is engines.matches
+            False
+        """
+        return replace(self, matches=Counter(), deadline=deadline)
+
     @contextmanager
     def lend(self, rulesets: frozenset[str]) -> Iterator[Engine]:
         """An engine with the rules of these rulesets; one in which anything failed is not used again.
@@ -53,6 +63,7 @@ class Engines:
             engine = Engine(self.files, every, self.matches, directed=self.directed, deadline=self.deadline)
         else:
             self._free.remove(engine)
+            engine.matches, engine.deadline = self.matches, self.deadline
         engine.command("(push)")
         yield engine
         engine.forget()

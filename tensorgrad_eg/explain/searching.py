@@ -12,7 +12,7 @@ from tensorgrad_eg.explain.bench import LISTING, Bench
 from tensorgrad_eg.explain.connecting import Connecting
 from tensorgrad_eg.explain.descent import descend
 from tensorgrad_eg.explain.solution import program_of
-from tensorgrad_eg.explain.starts import SHARED, Program, changed, first_changed, results, starts
+from tensorgrad_eg.explain.starts import PASSES, SHARED, Program, changed, first_changed, results, starts
 from tensorgrad_eg.explain.steps import JOINT, Phase, Place, Step
 from tensorgrad_eg.explain.writer import Writer
 from tensorgrad_eg.expr import Rename, Variable
@@ -57,12 +57,13 @@ def _walk(
         before, now, cost = now, results(writer, move.program), move.cost
         yield Program(cost, changed(writer, before, now), move.rules, place=first_changed(before, now))
     if cost != goal:
-        program, labels = program_of(problem.extracted(sizes), list(begun.roots))
+        extracted = problem.extracted(sizes)
+        program, labels = program_of(extracted, list(begun.roots))
         writer.world.learn(labels)
         after = results(writer, program)
         pairs = changed(writer, now, after)
-        rules = Connecting(bench, writer.world, sizes, matches).rules(pairs)
-        name = JOINT if rules is None else SHARED
+        rules = () if extracted.passes else Connecting(bench, writer.world, sizes, matches).rules(pairs)
+        name = PASSES if extracted.passes else JOINT if rules is None else SHARED
         yield Program(goal, pairs, rules or (), name, place=first_changed(now, after))
 
 

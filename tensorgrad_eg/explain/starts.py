@@ -26,6 +26,7 @@ from tensorgrad_eg.search import Search
 #: What is done beside the rules: said of a step in the place of a rule.
 SHARED = "one tensor under several names"
 PIECES = "results stay sums of products"
+PASSES = "all passes of forward or reverse mode at once"
 #: The rule that makes programs equal that were differentiated in different orders.
 _ORDER = "order of accumulation"
 

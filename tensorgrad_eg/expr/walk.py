@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from tensorgrad_eg.errors import VariableClashError
@@ -103,8 +103,10 @@ def children(node: Tensor) -> tuple[Tensor, ...]:
     return tuple([getattr(node, field) for field in FIELDS[type(node)].parts])
 
 
-def postorder(roots: Iterable[Tensor]) -> list[Tensor]:
+def postorder(roots: Iterable[Tensor], whole: Container[Tensor] = ()) -> list[Tensor]:
     """Return every distinct node below the roots, and the roots, each after its parts.
+
+    Nodes that are `whole` are not looked into.
 
     >>> from tensorgrad_eg.expr.leaves import Variable
     >>> x = Variable("x", ["k"])
@@ -118,7 +120,7 @@ def postorder(roots: Iterable[Tensor]) -> list[Tensor]:
             node, opened = stack.pop()
             if node in order:
                 continue
-            if opened:
+            if opened or node in whole:
                 order[node] = None
             else:
                 stack.append((node, True))

@@ -3,58 +3,138 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from tensorgrad_eg.egraph.derive import derive
+from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.expr import Contract, Derivative, Rename, Size, Tangent, Tensor, Variable, fresh, variables
-from tensorgrad_eg.extract.modes import normal
-from tensorgrad_eg.extract.priced import price
+from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.expr import Derivative, Rename, Tensor
+from tensorgrad_eg.extract.alias import Alias, aliases
+from tensorgrad_eg.extract.extract import Extracted
+from tensorgrad_eg.extract.passes import again, before, passes
+from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor
+from tensorgrad_eg.program.cost import Baseline
 
 
-def modes(
-    expressions: Sequence[Tensor], sizes: Mapping[str, int], engines: Engines | None = None
-) -> tuple[int, dict[str, int]]:
-    """What automatic differentiation pays for all expressions together, and by which mode.
+@dataclass(frozen=True)
+class Modes:
+    """What automatic differentiation pays for all expressions together, and the program that pays it.
 
     Where a tensor with edges is differentiated once more, that is forward or reverse mode with one pass for
     each entry of what it is differentiated by, or of the tensor. Passes share what does not depend on the
-    direction, as they do when they are vectorised; so do all expressions. The first number takes the cheaper
-    mode for every derivative by itself. Without such a derivative there is nothing to choose and no mode:
-    then reverse mode is what the search starts from.
+    direction, as they do when they are vectorised; so do all expressions. What is differentiated is
+    computed, too. Every derivative takes the cheaper mode, by itself or with the others. Without such a
+    derivative there is nothing to choose and no mode: then reverse mode is what the search starts from.
 
     Example:
+        >>> from tensorgrad_eg.egraph.derive import derive
+        >>> from tensorgrad_eg.expr import Variable
         >>> x, A = Variable("x", ["n"]), Variable("A", i="n", j="n")
         >>> quadratic = x.rename(n="i") @ A @ x.rename(n="j")
-        >>> modes([Derivative(Derivative(quadratic, x), x)], {"n": 10})
-        (4510, {'forward over reverse': 4510, 'reverse over reverse': 4510})
+        >>> hessian = Derivative(Derivative(quadratic, x), x)
+        >>> Modes.of([hessian], derive([hessian], {}), {}, {}, Engines()).at({"n": 10})[0].modes
+        {'forward over reverse': 4510, 'reverse over reverse': 4510}
     """
-    wanted = [(e, _derivative(e)) for e in dict.fromkeys(expressions)]
-    again = list(dict.fromkeys(e for _, e in wanted if e is not None))
-    if not again:
-        return 0, {}
-    engines = engines or Engines()
-    shared = [e for e, derivative in wanted if derivative is None]
-    once = _cost([*shared, *(e.arg for e in again)], sizes, engines)
-    passes = [_passes(e, sizes, engines) for e in again]
-    kind = " over reverse" if all(isinstance(_named(e.arg), Derivative) for e in again) else ""
-    forward, reverse = (once + sum(costs) for costs in zip(*passes, strict=True))
-    return once + sum(map(min, passes)), {f"forward{kind}": forward, f"reverse{kind}": reverse}
+
+    snapshot: Snapshot
+    kind: str
+    alias: dict[int, Alias] = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        expressions: Sequence[Tensor],
+        derived: Derived,
+        symbols: Mapping[str, str | int],
+        sizes: Mapping[str, int],
+        engines: Engines,
+    ) -> Modes:
+        """The passes of both modes; the program has the roots and labels of what was derived.
+
+        Raises:
+            TimeLimitError: if they are not worked out when the time is up.
+        """
+        snapshot = passes(expressions, derived, symbols, sizes, engines)
+        found = [found[0].arg for found in map(again, expressions) if found]
+        kind = " over reverse" if all(isinstance(_named(arg), Derivative) for arg in found) else ""
+        return cls(snapshot, kind, aliases(snapshot))
+
+    def at(self, sizes: Mapping[str, int]) -> tuple[Baseline, Extracted]:
+        """What is paid for these sizes, with the cost of both modes, and the program."""
+        priced = price(self.snapshot, sizes, self.alias)
+        roots = self.snapshot.roots
+        once = [root for root in roots if root.startswith(("out", "inner"))]
+        plain = {root: root for root in once if root.startswith("out")}
+        ways: dict[str, dict[str, str]] = {
+            mode: {f"out{root[7:]}": root for root in roots if root.startswith(mode)}
+            for mode in ("forward", "reverse")
+        }
+        modes = {f"{mode}{self.kind}": _cost(priced, [*once, *way.values()]) for mode, way in ways.items()}
+        ways["each"] = {
+            out: min((way[out] for way in ways.values()), key=lambda root: _cost(priced, [*once, root]))
+            for out in ways["forward"]
+        }
+        best = min(ways.values(), key=lambda way: _cost(priced, [*once, *way.values()]))
+        cost = _cost(priced, [*once, *best.values()])
+        return Baseline(cost, modes), _program(priced, {**plain, **best}, cost)
 
 
-def _passes(e: Derivative, sizes: Mapping[str, int], engines: Engines) -> tuple[int, int]:
-    """The cost of all passes of forward mode, and of reverse mode, beyond what they differentiate."""
-    inner, names = e.arg, set(variables([e]))
-    v = Variable(fresh("v", names), dict(e.wrt.shape))
-    u = Variable(fresh("u", names), dict(inner.shape))
-    once = _cost([inner], sizes, engines)
-    forward = _cost([inner, Tangent(inner, e.wrt, v)], sizes, engines) - once
-    reverse = _cost([inner, Derivative(Contract(inner.edges, inner, u), e.wrt)], sizes, engines) - once
-    # What is differentiated may be cheaper together with its derivative, which shows that it is constant: no
-    # pass costs less than nothing, nevertheless.
-    forward, reverse = max(forward, 0), max(reverse, 0)
-    return forward * _entries(e.wrt.shape, sizes), reverse * _entries(inner.shape, sizes)
+def least(expressions: Sequence[Tensor], derived: Derived, sizes: Mapping[str, int]) -> int:
+    """What automatic differentiation pays at least, as far as that is known without the passes.
+
+    That is what is computed once, and a number for every entry of each result, unless that is an identity,
+    or a sum over an edge of size zero. Where a result is constant it has one entry.
+
+    Example:
+        >>> from tensorgrad_eg.egraph.derive import derive
+        >>> from tensorgrad_eg.expr import Variable
+        >>> x = Variable("x", ["n"])
+        >>> wanted = [Derivative(x * x, x)]
+        >>> least(wanted, derive(wanted, {}), {"n": 3})
+        12
+    """
+    priced = _priced(derived.dag, derived.symbols, sizes)
+    if 0 in priced.sizes.values():
+        return 0
+    found: dict[int, int] = {}
+    snapshot = priced.snapshot
+    for n, e in enumerate(expressions):
+        at, group = snapshot.roots[f"out{n}"], priced.root(f"out{n}")
+        zero = any(node.op == "number" for node in snapshot.nodes[at])
+        if again(e) and group not in priced.identities and not zero:
+            found[group] = math.prod(priced.sizes[label] for label in snapshot.free[at])
+    return sum(found.values()) + _once(expressions, derived, sizes)
+
+
+def _once(expressions: Sequence[Tensor], derived: Derived, sizes: Mapping[str, int]) -> int:
+    """The cost of what is differentiated once more, if that is known."""
+    found = before(expressions, derived)
+    if found is None:
+        return 0
+    stage, roots = found
+    dag = stage.after.part({root: stage.after.roots[root] for root in roots})
+    return _cost(_priced(dag, derived.symbols, sizes), roots)
+
+
+def _priced(dag: Dag, symbols: Mapping[str, int | str], sizes: Mapping[str, int]) -> Priced:
+    return price(Snapshot.of(dag, symbols), sizes)
+
+
+def _program(priced: Priced, roots: Mapping[str, str], cost: int) -> Extracted:
+    """The program of these passes, under the names of what they compute."""
+    named = {out: priced.snapshot.roots[roots[out]] for out in sorted(roots)}
+    priced = replace(priced, snapshot=replace(priced.snapshot, roots=named))
+    solution = Extractor(priced, [priced.root(out) for out in named]).tree_choice()
+    return Extracted(priced, solution, cost, passes=True)
+
+
+def _cost(priced: Priced, roots: Iterable[str]) -> int:
+    """The flops of the program of these roots, each tensor computed once."""
+    solution = Extractor(priced, [priced.root(root) for root in roots]).tree_choice()
+    return priced.flops(solution.choice.values())
 
 
 def _named(e: Tensor) -> Tensor:
@@ -62,21 +142,3 @@ def _named(e: Tensor) -> Tensor:
     while isinstance(e, Rename):
         e = e.arg
     return e
-
-
-def _derivative(e: Tensor) -> Derivative | None:
-    """The derivative of a tensor with edges that an expression is, under whatever names."""
-    e = _named(e)
-    return e if isinstance(e, Derivative) and e.arg.edges else None
-
-
-def _entries(shape: Mapping[str, Size], sizes: Mapping[str, int]) -> int:
-    return math.prod(size if isinstance(size, int) else sizes[size] for size in shape.values())
-
-
-def _cost(expressions: list[Tensor], sizes: Mapping[str, int], engines: Engines) -> int:
-    """The flops of the normal form, each tensor computed once, without any search."""
-    snapshot = normal(derive(expressions, sizes, engines), engines)
-    priced = price(snapshot, sizes)
-    solution = Extractor(priced, [priced.root(name) for name in snapshot.roots]).tree_choice()
-    return priced.flops(solution.choice.values())

@@ -104,12 +104,13 @@ class Searched:
 
 @dataclass
 class Extracted:
-    """The best program found, priced."""
+    """The best program found, priced; `passes` says that it is that of a mode of differentiation."""
 
     priced: Priced
     solution: Solution
     start_cost: int
     certificate: Certificate | None = None
+    passes: bool = False
 
     def at(self, sizes: Mapping[str, int]) -> Extracted:
         """The same program for other sizes, for which it need not be the best."""

@@ -21,6 +21,8 @@ from tensorgrad_eg.errors import CheckError
 Array = NDArray[Any]
 #: How far from true a fact may be, and how often an array is moved towards all of them in turn.
 _EXACT, _ROUNDS = 1e-13, 300
+#: Facts about what stands along an edge, of which nothing is true where nothing stands.
+_ALONG = ("one_hot", "sums_to_one")
 
 
 def conform(name: str, array: Array, facts: Iterable[Fact]) -> Array:
@@ -39,7 +41,8 @@ def conform(name: str, array: Array, facts: Iterable[Fact]) -> Array:
            [ 0., -1.]])
     """
     own = [fact for fact in facts if fact.variable.name == name]
-    for start in _starts(array, own) if own else [array]:
+    empty = any(fact.kind in _ALONG and not array.shape[fact.axes[0]] for fact in own)
+    for start in () if empty else _starts(array, own) if own else (array,):
         found = start
         for _ in range(_ROUNDS):
             if all(holds(fact, found) for fact in own):
