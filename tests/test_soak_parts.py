@@ -80,6 +80,23 @@ def test_a_pole_is_no_ordinary_number(found: float, fine: bool) -> None:
     assert (wrong([np.full(3, found)], e) == "") is fine
 
 
+def test_a_product_of_zeros_may_be_as_far_off_as_the_terms_are_rounded() -> None:
+    """What is left of a mean adds up to zero, and so does its slope: rounding is that of their terms."""
+    left = x - F.mean(x)
+    e = expected([F.sum(left * left.rename(n="m")).grad(x)], ARRAYS, {"n": 3})
+    assert wrong([np.zeros(3)], e) == wrong([np.full(3, 2e-16)], e) == ""
+    assert "right" in wrong([np.full(3, 1e-10)], e)
+
+
+def test_what_is_zero_but_for_rounding_has_no_logarithm_to_compare() -> None:
+    """log(A/A - (A/A)ᵀ) is that of a rounding error, or -∞; where terms do not cancel it is compared."""
+    ratio = A / A
+    zero = ratio - ratio.rename(i="j", j="i")
+    assert wrong([np.full((3, 3), -36.0)], expected([F.log(zero)], ARRAYS, {"n": 3})) == ""
+    assert wrong([np.full((3, 3), 9e15)], expected([1 / (zero + 1e-17 * A)], ARRAYS, {"n": 3})) == ""
+    assert "right" in wrong([np.zeros(3)], expected([F.log(1e-17 * x)], ARRAYS, {"n": 3}))
+
+
 def test_saturated_slopes_may_be_as_far_off_as_libraries_have_them() -> None:
     """At x = 12 the slope of tanh made of 1 - tanh² has six digits, which is fine; half of it is not."""
     arrays = {"x": np.array([12.0, 1.0, 0.5])}

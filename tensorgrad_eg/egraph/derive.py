@@ -142,7 +142,10 @@ class _Derivation:
             settled = not engine.changes or last
             if settled:
                 differentiate(engine, work)
-            if not settled or (work.reverse and engine.merged()):
+            # Nor may a tensor become another that is varied by itself: what is symmetric would be taken for
+            # independent entries. That is no matter where the derivative by it meets its own.
+            by_itself = work.reverse or (work.cuts and not last)
+            if not settled or (by_itself and engine.merged()):
                 return settled
             self._adopt(engine, before, live, requests, "differentiate", work)
         return None

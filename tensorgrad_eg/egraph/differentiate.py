@@ -93,6 +93,11 @@ class Differentiation:
         """Whether there are cotangents to work out."""
         return bool(self._reverse)
 
+    @property
+    def cuts(self) -> bool:
+        """Whether the chain rule is applied at a tensor in between: then that is varied by itself."""
+        return bool(self._cuts)
+
     def size(self, edge: str) -> int:
         """The size of an edge as far as it is known (a guess guides as well as any)."""
         symbol = self.labels.symbols.get(edge, edge)

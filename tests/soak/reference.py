@@ -4,8 +4,9 @@ To differentiate by W is to evaluate at W + ε, with an infinitesimal of its own
 read off what stands with ε; derivatives of derivatives need nothing else.
 
 How far a result may be off is measured, not guessed: everything is evaluated again with noise of 1e-10 on
-every intermediate, and a result may move by as much as noise at the level of rounding would move it. What
-libraries work out from a value, tanh' = 1 - tanh², is there worked out from the value with its noise.
+every intermediate, and a result may move by as much as noise at the level of rounding would move it. A sum
+over edges has noise relative to its terms: they are added in any order. What libraries work out from a value,
+tanh' = 1 - tanh², is there worked out from the value with its noise.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ from .pointwise import derivatives, from_tanh
 
 #: Relative noise, and how many roundings a program may have for each that the definition has.
 NOISE, ROUNDINGS = 1e-10, 1e4
+#: What noise at the level of rounding is of the noise that there is.
+_UNIT = float(np.finfo(float).eps) * ROUNDINGS / NOISE
 #: Closer than this to a kink, relative to the data, a function with kinks is not compared.
 _NEAR = 1e-6
 #: Beyond this, what overflows and what does not is a matter of order.
@@ -53,7 +56,8 @@ _HUGE = 1e100
 class Expected:
     """What results should be, how far off each entry may be, and whether this point says anything.
 
-    `kink` is a point near which a function such as sign jumps, `huge` one at which numbers may overflow.
+    `kink` is a point near which a function such as sign jumps, or where a logarithm or a power is taken of
+    what is zero but for rounding; `huge` is one at which numbers may overflow.
     """
 
     values: list[Array]
@@ -73,16 +77,28 @@ def expected(roots: Sequence[Tensor], arrays: Mapping[str, Array], sizes: Mappin
     with np.errstate(all="ignore"):
         values, *moved = ([run.value(root) for root in roots] for run in runs)
         tolerances = [_tolerance(v, [m[k] for m in moved]) for k, v in enumerate(values)]
-    return Expected(values, tolerances, any(run.kink for run in runs), any(run.huge for run in runs))
+        kink = any(run.kink for run in runs) or any(_at_pole(runs[0], run) for run in runs[1:])
+    return Expected(values, tolerances, kink, any(run.huge for run in runs))
+
+
+def _at_pole(run: _Run, moved: _Run) -> bool:
+    """Whether a logarithm or a power was taken of what is zero but for rounding, so that it is anything.
+
+    A power of what is zero exactly is a pole, or a zero, however it is worked out.
+    """
+    for (log, value), (_, other) in zip(run.poles, moved.poles, strict=True):
+        rounding = _UNIT * np.abs(other - value)
+        if bool(((np.abs(value) <= rounding) & (rounding > 0) & (log | (value != 0))).any()):
+            return True
+    return False
 
 
 def _tolerance(value: Array, moved: Sequence[Array]) -> Array:
     """What noise at the level of rounding does; no entry counts as a thousand times quieter than another."""
     shift = np.max([np.abs(m - value) for m in moved], axis=0)
     loudest = float(shift[np.isfinite(shift)].max(initial=0.0))
-    unit = np.finfo(float).eps * ROUNDINGS / NOISE
     size = np.where(np.isfinite(value), np.abs(value), 0.0)
-    return np.asarray(unit * np.maximum(shift, 1e-3 * loudest) + 1e-13 * size + 1e-290)
+    return np.asarray(_UNIT * np.maximum(shift, 1e-3 * loudest) + 1e-13 * size + 1e-290)
 
 
 class _Run:
@@ -94,6 +110,8 @@ class _Run:
         self.arrays, self.sizes, self.random = arrays, sizes, random
         self.kink = self.huge = False
         self.fresh = count()
+        #: What logarithms (then it is true) and powers with a pole were taken of, in their order.
+        self.poles: list[tuple[bool, Array]] = []
 
     def value(self, root: Tensor) -> Array:
         """The value of an expression, its axes in the order of the edges."""
@@ -115,8 +133,9 @@ class _Run:
             if missing:
                 stack += [node, *missing]
             elif node not in known:
-                found = self._node(node, [known[part] for part in _parts(node)], at)
-                known[node] = self._noisy(self._whole(node, found))
+                parts = [known[part] for part in _parts(node)]
+                found = self._whole(node, self._node(node, parts, at))
+                known[node] = self._noisy(found, self._terms(node, parts) or found)
         return known[root]
 
     def _whole(self, node: Tensor, jet: Jet) -> Jet:
@@ -125,13 +144,23 @@ class _Run:
         jet = {(): Part((), np.zeros(())), **jet}
         return {tags: jets.full(part, shape | _inner(part)) for tags, part in jet.items()}
 
-    def _noisy(self, jet: Jet) -> Jet:
+    def _terms(self, node: Tensor, parts: Sequence[Jet]) -> Jet | None:
+        """The sizes of the terms of a sum over edges, added up, where there is noise."""
+        if self.random is None or not (isinstance(node, Contract | Reduce) and node.over):
+            return None
+        sizes = [{t: Part(p.labels, np.abs(p.array)) for t, p in part.items()} for part in parts]
+        return self._whole(node, _operation(node, sizes))
+
+    def _noisy(self, jet: Jet, loud: Jet) -> Jet:
         sizes = [np.abs(part.array) for part in jet.values()]
         self.huge |= any(bool(((size > _HUGE) & (size < np.inf)).any()) for size in sizes)
         if self.random is None:
             return jet
         return {
-            tags: Part(p.labels, p.array * (1 + NOISE * self.random.uniform(-1, 1, p.array.shape)))
+            tags: Part(
+                p.labels,
+                p.array + NOISE * loud[tags].array * self.random.uniform(-1, 1, p.array.shape),
+            )
             for tags, p in jet.items()
         }
 
@@ -151,7 +180,11 @@ class _Run:
                 return self._derivative(node, at)
             case Tangent():
                 return self._tangent(node, parts[0], at)
+            case Power(_, exponent) if exponent < 0 or exponent.denominator > 1:
+                self.poles.append((False, parts[0][()].array))
             case Apply(function):
+                if function == "log":
+                    self.poles.append((True, parts[0][()].array))
                 self._watch(function, parts[0])
                 if function == "tanh" and self.random is not None:
                     return jets.composed(parts[0], self._rounded_tanh)
