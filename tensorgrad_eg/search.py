@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tensorgrad_eg.assume import Fact, checked
 from tensorgrad_eg.deadline import Deadline
-from tensorgrad_eg.egraph.derive import DERIVE, Derived, derive
+from tensorgrad_eg.egraph.derive import Derived, derive
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.modes import with_modes
 from tensorgrad_eg.egraph.saturate import Budget, Report
@@ -28,7 +28,7 @@ from tensorgrad_eg.errors import TensorgradError
 from tensorgrad_eg.expr import Tensor, variables
 from tensorgrad_eg.extract.assumed import assumed
 from tensorgrad_eg.extract.baseline import Modes, least
-from tensorgrad_eg.extract.extract import SEARCH, Extracted, Searched, timed
+from tensorgrad_eg.extract.extract import Extracted, Searched, timed
 from tensorgrad_eg.extract.extract import extract as extract_best
 from tensorgrad_eg.extract.extract import search as saturated
 from tensorgrad_eg.extract.extract import started as first_program
@@ -43,6 +43,7 @@ from tensorgrad_eg.program.forms import Form, settled
 from tensorgrad_eg.program.program import Input, Program, Structure
 from tensorgrad_eg.progress import Progress
 from tensorgrad_eg.rules.files import RuleFile, rule_files
+from tensorgrad_eg.rules.phases import DERIVE, SEARCH
 
 #: The part of the time left in which modes of differentiation are worked out that may cost less.
 _MODES = 0.5
@@ -86,8 +87,8 @@ class Search:
     pieces: Pieces | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
     _extracted: dict[tuple[tuple[str, int], ...], Extracted] = field(default_factory=dict, compare=False)
-    #: Programs with halves, each with the solution whose number it is filed under.
-    _halves: dict[tuple[int, tuple[tuple[str, int], ...]], tuple[Solution, Program]] = field(
+    #: Programs with halves, each with the solution whose number it is filed under, and the program before.
+    _halves: dict[tuple[int, tuple[tuple[str, int], ...]], tuple[Solution, Program, Program]] = field(
         default_factory=dict, compare=False
     )
     _found_modes: list[Modes] = field(default_factory=list, compare=False)
@@ -197,11 +198,15 @@ class Search:
         key = id(best.solution), tuple(sorted(sizes.items()))
         if key not in self._halves:
             program, classes = self._lowered(best, sizes)
+            same = (found for _, before, found in self._halves.values() if before == program)
+            if done := next(same, None):
+                self._halves[key] = best.solution, program, done
+                return done
             given = orders_of(program, classes, self.searched.orders(best.priced.snapshot))
             facts = [fact for fact in self.facts if fact.kind in ("symmetric", "diagonal")]
             known = [(f.variable.name, (min(f.axes), max(f.axes))) for f in facts]
-            self._halves[key] = best.solution, halved(program, known, given, deadline)
-        return self._halves[key][1]
+            self._halves[key] = best.solution, program, halved(program, known, given, deadline)
+        return self._halves[key][2]
 
     def _outputs(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
         """The roots to be planned, their labels in the wanted order, and the user's names of these."""

@@ -35,6 +35,16 @@ ALGEBRA: dict[str, Tensor | list[Tensor]] = {
         (1 / x**2) * F.sin(y) ** 2,
         1 / F.sqrt(1 / x),
     ],
+    "divisors": [
+        x / F.sqrt(x),
+        (1 / x) * (x * y),
+        x / (x * y),
+        (x * F.sin(x)) / (x * y),
+        x * (1 / x) ** 2,
+        F.exp(x) * F.exp(-x),
+        F.exp(x) * (F.exp(-x) * y),
+        F.exp(-x) * (F.exp(x) * y),
+    ],
     "shares": [
         F.sum(x**2 / (2 + x**2) + x / F.sqrt(1 + 3 * x**2)).grad(x),
         F.sum(F.exp(x) / (F.exp(x) + F.exp(2 * x))).grad(x),

@@ -222,7 +222,7 @@ def test_the_rules_prove_what_the_steps_do_not_show() -> None:
 
 
 def test_a_plan_looks_for_the_halves_of_a_program_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the two programs of a plan each is halved once, and within the time of the plan."""
+    """Of the programs that a plan may be each is halved once, and within the time of the plan."""
     asked: list[tuple[Program, Deadline]] = []
 
     def counted(program: Program, known: Any, given: Any, deadline: Deadline) -> Program:
@@ -231,7 +231,8 @@ def test_a_plan_looks_for_the_halves_of_a_program_once(monkeypatch: pytest.Monke
 
     monkeypatch.setattr("tensorgrad_eg.search.halved", counted)
     plan = tg.optimize(tg.hessian(F.sum(F.exp(X @ v)), v), {"b": 5, "p": 7}, symmetric=True, verify=False)
-    assert len(asked) == 2
+    assert all(sum(other == program for other, _ in asked) == 1 for program, _ in asked)
+    assert len(asked) >= 2
     assert all(deadline.seconds == 10.0 for _, deadline in asked)
     assert plan.flops <= min(total_flops(program) for program, _ in asked)
 

@@ -18,12 +18,13 @@ import tensorgrad_eg as tg
 from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
 from tensorgrad_eg.deadline import Deadline
-from tensorgrad_eg.egraph.derive import NORMAL, derive
+from tensorgrad_eg.egraph.derive import derive
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.order import pairs
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import EndlessRuleError, ForkedProcessError, OptionError, TimeLimitError
+from tensorgrad_eg.rules.phases import NORMAL
 
 
 def tower(height: int) -> tuple[Tensor, Variable]:

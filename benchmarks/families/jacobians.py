@@ -94,8 +94,8 @@ def black_scholes_accumulation(sizes: Sizes) -> Problem:
     """The derivatives of the five first derivatives by the five inputs, accumulated from local derivatives.
 
     This is not the published graph. Published are 545 (forward), 572 (reverse) and 350 (Markowitz), best
-    308, for a graph that a program of others wrote when it differentiated the price. Ours is the graph that
-    our own reverse mode writes, which is smaller; it is compared with its own counts alone.
+    308, for a graph that a program of others wrote when it differentiated the price. Ours is a graph that
+    our own reverse mode wrote, which is smaller; it is compared with its own counts alone.
     """
     graph = gradient_graph()
     return accumulation(graph, min(graph.multiplications(order) for order in ORDERS))

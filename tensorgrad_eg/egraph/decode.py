@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.expr import (
@@ -19,6 +18,7 @@ from tensorgrad_eg.expr import (
     variables,
 )
 from tensorgrad_eg.expr.ones import spread
+from tensorgrad_eg.expr.operations import ENode
 
 
 def decode(derived: Derived, output: int, like: Tensor) -> Tensor:
@@ -32,9 +32,7 @@ def decode(derived: Derived, output: int, like: Tensor) -> Tensor:
     root = derived.dag.roots[f"out{output}"]
     for at in derived.dag.reachable([root]):
         node = derived.dag.nodes[at]
-        done[at] = node_expression(
-            node.op, node.payload, [done[c] for c in node.children], names, derived.symbols, given
-        )
+        done[at] = node_expression(node, [done[c] for c in node.children], names, derived.symbols, given)
     result = done[root]
     labels = {edge: names[label] for edge, label in derived.outputs[output].labels}
     back = {name: edge for edge, name in labels.items()}
@@ -59,8 +57,7 @@ def _edge_names(derived: Derived, output: int) -> Mapping[str, str]:
 
 
 def node_expression(
-    op: str,
-    payload: Any,
+    node: ENode,
     kids: list[Tensor],
     names: Mapping[str, str],
     symbols: Mapping[str, Size],
@@ -69,26 +66,27 @@ def node_expression(
     """One node as an expression: `names` has the edge of every label, `kids` are the parts as expressions.
 
     Example:
-        >>> print(node_expression("scale", 2, [Variable("x", ["k"])], {}, {}, {}))
+        >>> print(node_expression(ENode("scale", Fraction(2), (0,)), [Variable("x", ["k"])], {}, {}, {}))
         2 x[k]
     """
-    over = [names[edge] for edge in sorted(payload)] if isinstance(payload, frozenset) else []
+    over = [names[edge] for edge in sorted(node.over)]
     if over and (absent := set(over).difference(*(kid.edges for kid in kids))):
-        sizes = {names[edge]: symbols[edge] for edge in sorted(payload) if names[edge] in absent}
+        sizes = {names[edge]: symbols[edge] for edge in sorted(node.over) if names[edge] in absent}
         kids = [*kids[:-1], spread(kids[-1], sizes)]
-    match op:
+    match node.op:
         case "variable":
-            return _read(given[payload[0]], [names[axis] for axis in payload[1]])
+            return _read(given[node.name], [names[axis] for axis in node.axes])
         case "delta":
-            return Delta(names[payload[0]], names[payload[1]], symbols[payload[0]])
+            i, j = node.pair
+            return Delta(names[i], names[j], symbols[i])
         case "extent":
-            return Number(int(payload)) if payload.isdigit() else Extent(payload)
+            return Number(int(node.name)) if node.name.isdigit() else Extent(node.name)
         case "rename":
-            old, new = (names[label] for label in payload)
+            old, new = (names[label] for label in node.pair)
             if {old, new} <= set(kids[0].edges):  # read on a diagonal
                 return Contract([old], kids[0], Delta(old, new, kids[0].shape[old]))
             return kids[0].rename({old: new})
-    return made(op, frozenset(over) if over else payload, kids)
+    return made(node.op, frozenset(over) if over else node.payload, kids)
 
 
 def _read(variable: Variable, axes: list[str]) -> Tensor:

@@ -18,12 +18,7 @@ from tensorgrad_eg.errors import LostTermError, RuleError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
 from tensorgrad_eg.expr.sizes import empty
 from tensorgrad_eg.rules.files import RuleFile, rule_files
-from tensorgrad_eg.rules.vocabulary import DIRECTED
-
-#: The rulesets that bring a program to its normal form.
-NORMAL = frozenset({"analysis", "recognise", "normalise", "substitute", "descend"})
-#: … and those that work out derivatives.
-DERIVE = NORMAL | {"differentiate"}
+from tensorgrad_eg.rules.phases import DERIVE, DIRECTED, NORMAL, PRINT
 
 
 @dataclass(frozen=True)
@@ -252,7 +247,7 @@ def for_print(files: tuple[RuleFile, ...] | None = None) -> Engines:
         >>> "hoist" in for_print().directed
         True
     """
-    return Engines(files, rulesets=DERIVE | {"hoist"}, directed=DIRECTED | {"hoist"})
+    return Engines(files, rulesets=DERIVE | PRINT, directed=DIRECTED | {"hoist"})
 
 
 def tidied(derived: Derived, engines: Engines | None = None) -> Derived:
@@ -265,7 +260,7 @@ def tidied(derived: Derived, engines: Engines | None = None) -> Derived:
         >>> derived.dag.nodes[derived.dag.roots["out0"]].op
         'scale'
     """
-    with derived.engine(engines or for_print(), NORMAL | {"hoist"}) as engine:
+    with derived.engine(engines or for_print(), PRINT) as engine:
         engine.normalise("hoist", descend=True)
         snapshot = engine.snapshot(list(derived.dag.roots))
     return replace(

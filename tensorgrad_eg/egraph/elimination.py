@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 Order = tuple[int, ...]
 #: Moves that annealing tries: enough for some hundred vertices, …
-_MOVES = 8_000
+_MOVES = 12_000
 #: … fewer where each takes longer (this is moves times edges), …
 _WORK = 4_000_000
 #: … and none in programs with more vertices than this.

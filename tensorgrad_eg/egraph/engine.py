@@ -19,7 +19,7 @@ from tensorgrad_eg.errors import EndlessRuleError, TimeLimitError
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, on_several
 from tensorgrad_eg.rules.catalogue import Written, programs, rules_of
 from tensorgrad_eg.rules.files import RuleFile, rule_files
-from tensorgrad_eg.rules.vocabulary import DIRECTED
+from tensorgrad_eg.rules.phases import DIRECTED
 
 #: Texts that every engine runs, parsed.
 _PARSED: dict[str, list[Any]] = {}

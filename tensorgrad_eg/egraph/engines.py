@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.rules.files import RuleFile
-from tensorgrad_eg.rules.vocabulary import DIRECTED
+from tensorgrad_eg.rules.phases import DIRECTED
 
 
 @dataclass

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tensorgrad_eg.egraph.accumulate import Accumulation
-from tensorgrad_eg.egraph.derive import DERIVE, Derived, Stage
+from tensorgrad_eg.egraph.derive import Derived, Stage
 from tensorgrad_eg.egraph.differentiate import Differentiation, Labels, state, tell
 from tensorgrad_eg.egraph.elimination import orders
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
@@ -23,6 +23,7 @@ from tensorgrad_eg.egraph.snapshot import dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children
+from tensorgrad_eg.rules.phases import DERIVE
 
 
 def with_modes(

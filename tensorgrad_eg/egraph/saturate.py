@@ -169,7 +169,7 @@ def _whole(engine: Engine, widely: bool) -> bool | None:
 
 def _round(engine: Engine, widely: bool) -> bool:
     """One round: what could be done is listed and judged, then done."""
-    changed = _judged(engine, widely)
+    changed = _judged(engine, "prospect", "orders", widely=widely)
     changed |= engine.run("search") | engine.run("hoist")
     if widely:
         changed |= engine.run("distribute")  # … and splits where that was judged to pay
@@ -183,7 +183,7 @@ def _sink(engine: Engine, nodes: int) -> None:
     for number in range(_SINKS):
         if number and engine.count() > nodes:
             break
-        _judged(engine)
+        _judged(engine, "prospect")  # no orders of products: none is added here
         engine.run("sink")
     for _ in range(_SETTLING):  # what was taken in may have been taken out before
         if not engine.run("sunk"):
@@ -200,11 +200,12 @@ def _write(engine: Engine) -> None:
         engine.run("analysis", saturate=True)
 
 
-def _judged(engine: Engine, widely: bool = False) -> bool:
+def _judged(engine: Engine, *listing: str, widely: bool = False) -> bool:
     """Lists what could be done, and judges it; whether distribution added anything, or terms met."""
     engine.run("analysis", saturate=True)
     changed = engine.run("meet")  # or everything made of the two would be there twice
-    engine.run("prospect", saturate=True)
+    for ruleset in listing:
+        engine.run(ruleset, saturate=True)
     if widely:
         changed |= engine.run("distribute")  # lists what meets what …
     engine.run("volumes", saturate=True)

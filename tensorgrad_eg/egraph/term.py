@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 
+import numpy as np
+
+from tensorgrad_eg.expr import POINTWISE
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
+
+#: Powers up to this one are worked out exactly.
+_EXACT = 64
 
 
 class Dag:
@@ -117,6 +125,36 @@ def extent(size: str, sizes: Mapping[str, int]) -> int:
         (3, 5)
     """
     return int(size) if size.isdigit() else sizes[size]
+
+
+def constant_value(
+    node: ENode, parts: Sequence[Fraction | float], sizes: Mapping[str, int]
+) -> Fraction | float:
+    """The value of an e-node of numbers, given those that it reads: exact as long as it can be.
+
+    Example:
+        >>> constant_value(ENode("power", Fraction(-1), (0,)), [Fraction(4)], {})
+        Fraction(1, 4)
+    """
+    match node.op:
+        case "number":
+            return node.number
+        case "constant":
+            return math.pi
+        case "extent":
+            return Fraction(extent(node.name, sizes))
+        case "power" if node.number.denominator == 1 and parts[0] and abs(node.number) <= _EXACT:
+            return parts[0] ** int(node.number)
+        case "power":
+            with np.errstate(all="ignore"):
+                return float(np.float64(parts[0]) ** float(node.number))
+        case "apply":
+            with np.errstate(all="ignore"):
+                return float(POINTWISE[node.name].evaluate(np.float64(parts[0])))
+        case "add":
+            return sum(parts, start=Fraction(0))
+        case _:
+            return math.prod(parts, start=node.number if node.op == "scale" else Fraction(1))
 
 
 def free_edges(node: ENode, children: list[frozenset[str]]) -> frozenset[str]:

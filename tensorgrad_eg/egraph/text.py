@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
 
@@ -129,5 +129,5 @@ class Reader:
         read = {"String": self.string, "Axes": self.names, "Edges": self.set, "BigRat": self.rational}
         given = tuple(read[sort](value) for sort, value in zip(sorts, inputs, strict=True) if sort in read)
         kids = [value for sort, value in zip(sorts, inputs, strict=True) if sort == "Tensor"]
-        payload: Any = given if len(given) > 1 else given[0] if given else None
-        return payload, kids
+        payload = given if len(given) > 1 else next(iter(given), None)
+        return cast(Payload, payload), kids

@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.rules.catalogue import rules_of
 from tensorgrad_eg.rules.files import RuleFile, rule_files
-
-#: Rulesets that only list and judge: their rules are run together, and are no steps.
-LISTING = frozenset({"analysis", "prospect", "volumes", "judge"})
+from tensorgrad_eg.rules.phases import GATHERING
 
 
 class Bench:
@@ -33,7 +31,7 @@ class Bench:
         self.rules = rules_of(files or rule_files())
         self.facts = facts
         rulesets = frozenset(rule.ruleset for rule in self.rules) - (set() if facts else {"facts"})
-        self.engine = Engine(files, rulesets, apart=rulesets - LISTING - {""})
+        self.engine = Engine(files, rulesets, apart=rulesets - GATHERING - {""})
 
     @contextmanager
     def fresh(self, facts: bool = True) -> Iterator[Engine]:

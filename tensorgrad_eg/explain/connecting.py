@@ -9,11 +9,12 @@ from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.renaming import renamed
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import RuleError
-from tensorgrad_eg.explain.bench import LISTING, Bench
+from tensorgrad_eg.explain.bench import Bench
 from tensorgrad_eg.explain.descent import acts, judge, load
 from tensorgrad_eg.explain.terms import renaming
 from tensorgrad_eg.explain.world import World
 from tensorgrad_eg.rules.catalogue import Rule
+from tensorgrad_eg.rules.phases import GATHERING
 from tensorgrad_eg.rules.vocabulary import alone
 
 #: Rounds of rules, e-nodes, and nodes of the two terms, up to which the rules are looked for.
@@ -37,7 +38,7 @@ class Connecting:
 
         Without any, both sides are one tensor under several names.
         """
-        useful = [r for r in self.bench.rules if r.ruleset not in LISTING and self.matches.get(r.name)]
+        useful = [r for r in self.bench.rules if r.ruleset not in GATHERING and self.matches.get(r.name)]
         found: dict[Rule, None] = {}
         for one, other in pairs:
             needed = self._needed(self._program(one, other), [rule for rule in useful if acts(rule)])

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.saturate import state_sizes
 from tensorgrad_eg.egraph.term import Dag
-from tensorgrad_eg.explain.bench import LISTING, Bench
+from tensorgrad_eg.explain.bench import Bench
 from tensorgrad_eg.explain.solution import program_of
 from tensorgrad_eg.extract.alias import aliases
 from tensorgrad_eg.extract.extract import Extracted, Searched, extract
 from tensorgrad_eg.rules.catalogue import Rule
 from tensorgrad_eg.rules.forms import words_in
-from tensorgrad_eg.rules.vocabulary import DIRECTED, alone
+from tensorgrad_eg.rules.phases import DIRECTED, GATHERING
+from tensorgrad_eg.rules.vocabulary import alone
 
 #: How much dearer a detour may be than what it replaces.
 SLACK = 32.0
@@ -55,7 +56,7 @@ def descend(
     """
     moves: list[Move] = []
     program = start
-    acting = [r for r in bench.rules if r.ruleset not in DIRECTED | LISTING and acts(r)]
+    acting = [r for r in bench.rules if r.ruleset not in DIRECTED | GATHERING and acts(r)]
     rules = [r for r in acting if matches.get(r.name) and r.name != _HELPER]
     tries = _TRIES
     while cost > goal and tries > 0 and len(program.nodes) <= _LARGEST:
@@ -90,8 +91,9 @@ def judge(engine: Engine, rules: Iterable[Rule]) -> None:
     """
     engine.run("analysis", saturate=True)
     engine.run("prospect", saturate=True)
+    engine.run("orders", saturate=True)
     for rule in rules:
-        if rule.ruleset not in DIRECTED | LISTING and not acts(rule):
+        if rule.ruleset not in DIRECTED | GATHERING and not acts(rule):
             engine.run(alone(rule.name))
     engine.run("volumes", saturate=True)
     engine.run("judge")

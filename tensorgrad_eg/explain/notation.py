@@ -136,7 +136,7 @@ class Notation:
             kids = [kid for kid in kids if not _negative(kid)] + [kid for kid in kids if _negative(kid)]
         if node.op == "extent":
             return Extent(int(payload)) if payload.isdigit() else Extent(payload)
-        return node_expression(node.op, payload, kids, _Edges(self), _Sizes(self), self.given)
+        return node_expression(node, kids, _Edges(self), _Sizes(self), self.given)
 
     def _idle(self, op: str, known: Tensor, sizes: Iterable[Tensor], more: bool) -> Tensor:
         """A sum over edges that nothing depends on counts them."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.emit.compiled import Compiled
-from tensorgrad_eg.explain.bench import LISTING, Bench
+from tensorgrad_eg.explain.bench import Bench
 from tensorgrad_eg.explain.connecting import Connecting
 from tensorgrad_eg.explain.descent import descend
 from tensorgrad_eg.explain.solution import program_of
@@ -17,7 +17,7 @@ from tensorgrad_eg.explain.steps import JOINT, Phase, Place, Step
 from tensorgrad_eg.explain.writer import Writer
 from tensorgrad_eg.expr import Rename, Variable
 from tensorgrad_eg.program.cost import total_flops
-from tensorgrad_eg.rules.vocabulary import DIRECTED
+from tensorgrad_eg.rules.phases import DIRECTED, GATHERING
 from tensorgrad_eg.search import Search
 
 #: What is done to a program when it is there, beside the rules.
@@ -96,7 +96,7 @@ def costed_phases(
     writer.shorten(other.pairs for _, other in moves)
     matches = problem.report.matches
     together = tuple(
-        r.name for r in bench.rules if r.ruleset not in DIRECTED | LISTING and matches.get(r.name)
+        r.name for r in bench.rules if r.ruleset not in DIRECTED | GATHERING and matches.get(r.name)
     )
     return [
         *(_with_cost(phase, facts) if phase.name == "facts" else phase for phase in told),

@@ -10,6 +10,7 @@ array(5.)
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tensorgrad_eg.expr.pointwise import POINTWISE
 
@@ -204,6 +206,17 @@ class Torch:
     def expand(self, array: Any, shape: Sequence[int]) -> Any:
         """Axes of length one repeated."""
         return array.expand(tuple(shape))
+
+
+def drawn(name: str, shape: tuple[int, ...], seed: int = 0, positive: bool = False) -> NDArray[np.float64]:
+    """Random entries, signed or positive: the same each time for a name, a shape and a seed.
+
+    >>> drawn("x", (2,), positive=True).min() > 0
+    np.True_
+    """
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    random = np.random.default_rng([seed, int.from_bytes(digest, "little")])
+    return random.uniform(0.3, 1.4, shape) if positive else random.normal(0.0, 0.8, shape)
 
 
 def read(library: Library, array: Any, axes: Edges) -> Labelled:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tensorgrad_eg.assume import Fact
-from tensorgrad_eg.egraph.derive import NORMAL, Derived, Stage
+from tensorgrad_eg.egraph.derive import Derived, Stage
 from tensorgrad_eg.egraph.encode import Encoded
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.facts import statements
@@ -16,6 +16,7 @@ from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.expr import Tensor
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import aliases
+from tensorgrad_eg.rules.phases import NORMAL
 
 #: In larger programs a renamed tensor stays one tensor: what is inside is not met by what is outside.
 _SMALL = 1000

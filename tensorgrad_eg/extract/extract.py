@@ -20,30 +20,14 @@ from tensorgrad_eg.extract.exact import Certificate, solve_exactly
 from tensorgrad_eg.extract.modes import Mode, normal
 from tensorgrad_eg.extract.priced import Priced, edge_sizes, price
 from tensorgrad_eg.extract.search import Extractor, Solution
+from tensorgrad_eg.rules.phases import SEARCH
 
-#: The rulesets of the search.
-SEARCH = frozenset(
-    {
-        "accumulate",
-        "analysis",
-        "recognise",
-        "normalise",
-        "substitute",
-        "descend",
-        "prospect",
-        "volumes",
-        "judge",
-        "search",
-        "hoist",
-        "distribute",
-        "sink",
-        "sunk",
-        "meet",
-        "written",
-    }
-)
 #: Rip-up steps from each start, and how often: several short searches end in more places than a long one.
 _STEPS, _RUNS = 120, 6
+#: No more runs after so many that found nothing better.
+_IDLE = 3
+#: How many groups are then made to take another way.
+_KICKS = 20
 #: No search is begun if more than this part of the time left would be gone before.
 _LOADING = 0.5
 #: The part of the time left in which a program is chosen; the rest is for writing it down and comparing it.
@@ -195,11 +179,14 @@ def extract(
     found = close[0][1]
     effort = min(steps, _EFFORT // (1 + len(priced.ways) * len(extractor.roots) * len(close)))
     with suppress(KeyboardInterrupt):  # what is found so far is a complete program
+        idle = 0
         for start in [start for start, _ in close] * (_RUNS if effort else 0):
-            if limit.left <= 0:
+            if limit.left <= 0 or idle == _IDLE:
                 break
             better = extractor.polish(extractor.improve(start, effort, progress))
+            idle = 0 if better.cost < found.cost else idle + 1
             found = min(found, better, key=lambda s: s.cost)
+        found = extractor.kick(found, min(_KICKS, effort))
     certificate = None
     if exact is not None:
         found, certificate = solve_exactly(extractor, found, exact)

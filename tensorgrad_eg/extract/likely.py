@@ -1,4 +1,4 @@
-"""Which tensors of a program look symmetric in two of their axes, by evaluation in a finite field.
+"""Which tensors of a program look symmetric in two of their axes, by their values on random data.
 
 This proves nothing: it says where a proof is worth looking for.
 """
@@ -6,27 +6,32 @@ This proves nothing: it says where a proof is worth looking for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from fractions import Fraction
 from itertools import combinations, permutations
-from math import isfinite, prod
+from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tensorgrad_eg.extract.field import LANES, Field, P, mix, number, power, variable
+from tensorgrad_eg.expr.arrays import Labelled, Numpy, aligned, drawn, read
+from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.program.program import Operand, Program, Step
 
 Axes = tuple[int, int]
+Array = NDArray[np.float64]
 #: A program is evaluated twice: what has another size has another one here too, and another the second time.
 _TURNS = 2
 #: A step with more entries than this is not evaluated, nor what reads it: nothing is said about these.
 _LARGEST = 1 << 18
+#: What is the same but for rounding, relative to the largest entry.
+_SAME = 1e-9
+_NUMPY = Numpy(np.float64)
 
 
 def likely(program: Program, known: Iterable[tuple[str, Axes]] = ()) -> dict[str, list[Axes]]:
     """For every tensor of a program the pairs of axes in which it may be symmetric: in no others is it.
 
-    `known` are pairs of axes of inputs in which they are symmetric. Entries of inputs are random numbers and
-    functions are random functions. Of tensors that are too large to be evaluated nothing is said.
+    `known` are pairs of axes of inputs in which they are symmetric. Entries of inputs are random numbers. Of
+    tensors that are too large to be evaluated nothing is said.
 
     Example:
         >>> from tensorgrad_eg.program.program import Input, Output
@@ -57,88 +62,53 @@ def _small(program: Program, turn: int) -> dict[int, int]:
     return {size: 2 + turn + n if size > 1 else 1 for n, size in enumerate(sizes)}
 
 
-def _unchanged(value: Field | None, pair: Axes) -> bool:
+def _unchanged(value: Array | None, pair: Axes) -> bool:
     """Whether a tensor is the same with two axes exchanged; what has not been evaluated is not."""
-    return value is not None and np.array_equal(value, value.swapaxes(pair[0] + 1, pair[1] + 1))
+    if value is None:
+        return False
+    scale = np.max(np.abs(value), initial=0.0, where=np.isfinite(value))
+    return np.allclose(value, value.swapaxes(*pair), rtol=0.0, atol=_SAME * scale, equal_nan=True)
 
 
 class _Values:
-    """Every tensor of a program in the field, its axes in their own order behind the lanes."""
+    """Every tensor of a program, its axes in their own order."""
 
     def __init__(self, program: Program, small: Mapping[int, int], known: Iterable[tuple[str, Axes]]) -> None:
         self.sizes = {label: small[size] for label, size in program.sizes.items()}
-        self.values: dict[str, Field] = {}
+        self.values: dict[str, Array] = {}
         for given in program.inputs:
             if program.readers(given.name):
                 shape = tuple(small[size] for size in program.shape(given.name))
                 if prod(shape) <= _LARGEST:
-                    self.values[given.name] = variable(given.name, shape)
+                    self.values[given.name] = drawn(given.name, shape)
         for name, axes in sorted(_joined(known)):
             if name in self.values:
                 self.values[name] = _symmetric(self.values[name], axes)
-        for step in program.steps:
-            entries = prod(self._shape(step.labels))
-            if entries <= _LARGEST and all(operand.tensor in self.values for operand in step.operands):
-                self.values[step.name] = np.ascontiguousarray(self._step(step))
+        with np.errstate(all="ignore"):
+            for step in program.steps:
+                entries = prod(self.sizes[label] for label in step.labels)
+                if entries <= _LARGEST and all(operand.tensor in self.values for operand in step.operands):
+                    self.values[step.name] = self._step(step)
 
-    def _shape(self, labels: Sequence[str]) -> tuple[int, ...]:
-        return tuple(self.sizes[label] for label in labels)
-
-    def _step(self, step: Step) -> Field:
+    def _step(self, step: Step) -> Array:
         if step.kind == "constant":
-            return _constant(step.value or 0.0)
-        if step.kind == "delta":
-            return np.stack([np.eye(self.sizes[step.edges[0]], dtype=np.uint64)] * LANES)
-        if step.kind in ("contract", "reduce"):
-            return self._product(step)
-        if step.kind == "add":
-            return self._sum(step)
-        value = self._read(step.operands[0], step.labels)
-        if step.kind in ("softmax", "logsumexp"):
-            return self._normalised(step, value)
-        value = self._ordered(value, step.labels, step.edges)
-        if step.kind == "scale":
-            return value * number(step.number or Fraction(0)).reshape(-1, *[1] * len(step.edges)) % P
-        if step.kind == "power":
-            return power(value, step.number or Fraction(0))
-        return mix(value, f"apply {step.function}")
+            return np.asarray(step.value or 0.0)
+        args = [self._read(operand) for operand in step.operands]
+        if step.kind == "contract":
+            return self._product(step, args)
+        found = OPERATIONS[step.kind].value(_NUMPY, step.node, args, self.sizes)
+        return np.asarray(aligned(_NUMPY, found, step.edges, self.sizes))
 
-    def _read(self, operand: Operand, labels: Sequence[str]) -> Field:
-        """What an operand reads, with an axis for each label, of length one where it has none."""
-        letters = {label: n + 1 for n, label in enumerate(labels)}
-        own = [label for label in labels if label in operand.edges]
-        axes = [0, *(letters[edge] for edge in operand.edges)]
-        value: Field = np.einsum(self.values[operand.tensor], axes, [0, *(letters[label] for label in own)])
-        return value.reshape((LANES, *(self.sizes[label] if label in own else 1 for label in labels)))
+    def _read(self, operand: Operand) -> Labelled:
+        array = self.values[operand.tensor]
+        return read(_NUMPY, array if operand.factor == 1 else array * float(operand.factor), operand.edges)
 
-    def _ordered(self, value: Field, labels: Sequence[str], edges: Sequence[str]) -> Field:
-        kept = [label for label in labels if label in edges]
-        value = value.reshape((LANES, *self._shape(kept)))
-        return value.transpose(0, *(kept.index(edge) + 1 for edge in edges))
-
-    def _product(self, step: Step) -> Field:
-        value: Field = np.ones((LANES, *[1] * len(step.labels)), np.uint64)
-        for operand in step.operands:
-            value = value * self._read(operand, step.labels) % P
-        value = np.broadcast_to(value, (LANES, *self._shape(step.labels)))
-        drop = tuple(n + 1 for n, label in enumerate(step.labels) if label in step.over)
-        summed = value.sum(axis=drop, dtype=np.uint64) % P if drop else value
-        return self._ordered(summed, step.labels, step.edges)
-
-    def _sum(self, step: Step) -> Field:
-        total: Field = np.zeros((LANES, *self._shape(step.labels)), np.uint64)
-        for operand in step.operands:
-            factor = number(operand.factor).reshape(-1, *[1] * len(step.labels))
-            total = (total + self._read(operand, step.labels) * factor) % P
-        return self._ordered(total, step.labels, step.edges)
-
-    def _normalised(self, step: Step, value: Field) -> Field:
-        drop = tuple(n + 1 for n, label in enumerate(step.labels) if label in step.over)
-        exponentials = mix(value, "exp")
-        total = exponentials.sum(axis=drop, keepdims=True, dtype=np.uint64) % P
-        if step.kind == "logsumexp":
-            return self._ordered(mix(total, "log"), step.labels, step.edges)
-        return self._ordered(exponentials * mix(total, "over") % P, step.labels, step.edges)
+    def _product(self, step: Step, args: Sequence[Labelled]) -> Array:
+        """A product of any number of factors."""
+        number = {label: n for n, label in enumerate(step.labels)}
+        axes = [[number[edge] for edge in arg.edges] for arg in args]
+        found = _NUMPY.einsum([arg.array for arg in args], axes, [number[edge] for edge in step.edges])
+        return np.asarray(found)
 
 
 def _joined(known: Iterable[tuple[str, Axes]]) -> list[tuple[str, tuple[int, ...]]]:
@@ -151,17 +121,11 @@ def _joined(known: Iterable[tuple[str, Axes]]) -> list[tuple[str, tuple[int, ...
     return sets
 
 
-def _symmetric(value: Field, axes: Sequence[int]) -> Field:
+def _symmetric(value: Array, axes: Sequence[int]) -> Array:
     """The sum over all orders of these axes."""
     total = np.zeros_like(value)
     for order in permutations(axes):
         moved = dict(zip(axes, order, strict=True))
-        places = (moved.get(axis, axis) + 1 for axis in range(value.ndim - 1))
-        total = (total + value.transpose(0, *places)) % P
+        places = (moved.get(axis, axis) for axis in range(value.ndim))
+        total = total + value.transpose(*places)
     return total
-
-
-def _constant(value: float) -> Field:
-    if isfinite(value):
-        return number(Fraction(value))
-    return mix(np.arange(1, LANES + 1, dtype=np.uint64), f"constant {value}")

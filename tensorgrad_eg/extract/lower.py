@@ -6,13 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
-import numpy as np
-
-from tensorgrad_eg.egraph.term import extent
-from tensorgrad_eg.expr import POINTWISE, fresh
-from tensorgrad_eg.expr.operations import ENode
+from tensorgrad_eg.egraph.term import constant_value
+from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.extract.priced import Priced, Way
 from tensorgrad_eg.extract.search import Solution
 from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
@@ -48,11 +44,10 @@ def with_classes(
     """
     work = _Lowering(priced, solution, symbols, frozenset(given.name for given in inputs))
     results = []
-    with np.errstate(all="ignore"):  # a constant may be infinite, or none: what the arrays would have given
-        for root, labels, names in outputs:
-            at = priced.snapshot.roots[root]
-            work.need(priced.alias[at].group)
-            results.append(Output(work.read(at), labels, names))
+    for root, labels, names in outputs:
+        at = priced.snapshot.roots[root]
+        work.need(priced.alias[at].group)
+        results.append(Output(work.read(at), labels, names))
     program = Program(tuple(inputs), tuple(work.steps), tuple(results), work.label_sizes(results), symbols)
     classes = {name: work.way(group).at for group, name in work.names.items()}
     return program, {step.name: classes[step.name] for step in program.steps}
@@ -88,9 +83,8 @@ class _Lowering:
         alias = self.priced.alias[at]
         way = self.way(alias.group)
         if way.node.op == "variable":
-            payload: Any = way.node.payload
             labels = dict(zip(self.priced.alias[way.at].axes, alias.axes, strict=True))
-            return Operand(self.names[alias.group], tuple([labels[a] for a in payload[1]]), factor)
+            return Operand(self.names[alias.group], tuple([labels[a] for a in way.node.axes]), factor)
         return Operand(self.names[alias.group], alias.axes, factor)
 
     def label_sizes(self, outputs: Sequence[Output]) -> dict[str, int]:
@@ -104,31 +98,30 @@ class _Lowering:
 
     def _write(self, group: int) -> None:
         way = self.way(group)
-        node: ENode = way.node
-        payload: Any = node.payload
+        node = way.node
         if node.op == "variable":
-            self.names[group] = payload[0]
+            self.names[group] = node.name
             return
         name = self.names[group] = fresh(f"t{len(self.steps)}", self.taken)
         axes = self.priced.alias[way.at].axes
         if way.at in self.priced.constant:
             value, label = self._constant(group)
-            self.steps.append(Step(name, "constant", (), (), value=value, label=label))
+            self.steps.append(Step(name, "constant", (), (), value=_float(value), label=label))
         elif node.op == "delta":
             self.steps.append(Step(name, "delta", (), axes))
         elif node.op == "rename":
             inner = self.read(node.children[0])
-            edges = tuple(payload[1] if edge == payload[0] else edge for edge in inner.edges)
+            old, new = node.pair
+            edges = tuple(new if edge == old else edge for edge in inner.edges)
             self.steps.append(Step(name, "contract", (Operand(inner.tensor, edges),), axes))
         else:
             self.steps.append(self._step(name, way, axes))
 
     def _step(self, name: str, way: Way, axes: tuple[str, ...]) -> Step:
-        node: ENode = way.node
-        payload: Any = node.payload
+        node, payload = way.node, way.node.payload
         kids = self._children(way)
         operands = tuple([self.read(c, _FACTORS[s]) for c, s in zip(kids, way.signs, strict=True)])
-        over = tuple(sorted(payload)) if isinstance(payload, frozenset) else ()
+        over = tuple(sorted(node.over))
         return Step(
             name,
             node.op,
@@ -151,26 +144,33 @@ class _Lowering:
             kids.append(node.children[0])
         return kids
 
-    def _constant(self, group: int) -> tuple[float, str]:
+    def _constant(self, group: int) -> tuple[Fraction | float, str]:
         """The value of a number made of numbers, and how it is written."""
         node = self.way(group).node
-        payload: Any = node.payload
         parts = [self._constant(self.priced.alias[c].group) for c in node.children]
+        value = constant_value(node, [part for part, _ in parts], self.symbols)
+        texts = [text for _, text in parts]
         match node.op:
             case "number":
-                return float(payload), str(payload)
+                return value, str(node.number)
             case "constant":
-                return math.pi, "π"
+                return value, "π"
             case "extent":
-                return float(extent(payload, self.symbols)), f"|{payload}|"
+                return value, f"|{node.name}|"
             case "scale":
-                return float(payload) * parts[0][0], f"{payload}·{parts[0][1]}"
+                return value, f"{node.number}·{texts[0]}"
             case "power":
-                return float(np.float64(parts[0][0]) ** float(payload)), f"{parts[0][1]}^{payload}"
+                return value, f"{texts[0]}^{node.number}"
             case "apply":
-                value = POINTWISE[payload].evaluate(np.float64(parts[0][0]))
-                return float(value), f"{payload}({parts[0][1]})"
+                return value, f"{node.name}({texts[0]})"
             case "contract":
-                return parts[0][0] * parts[1][0], f"{parts[0][1]}·{parts[1][1]}"
+                return value, "·".join(texts)
             case _:
-                return math.fsum(v for v, _ in parts), "(" + " + ".join(label for _, label in parts) + ")"
+                return value, f"({' + '.join(texts)})"
+
+
+def _float(value: Fraction | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # as arrays have it
+        return math.copysign(math.inf, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tensorgrad_eg.egraph.derive import NORMAL, Derived
+from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.snapshot import Snapshot
@@ -13,6 +13,7 @@ from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.priced import price
 from tensorgrad_eg.extract.search import Extractor
+from tensorgrad_eg.rules.phases import NORMAL
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
 
 from tensorgrad_eg.egraph.term import Dag
 
@@ -76,12 +75,11 @@ class Peeler:
     def _node(self, at: int) -> list[Product]:
         node = self.dag.nodes[at]
         kids = [self._known[c] for c in node.children if c in self._known]
-        payload: Any = node.payload
-        match node.op, payload:
+        match node.op, node.payload:
             case "number", Fraction() as value:
                 return [Product(value)]
-            case "delta", (str(i), str(j)):
-                return [Product(deltas=((i, j),))]
+            case "delta", _:
+                return [Product(deltas=(node.pair,))]
             case "scale", Fraction() as factor:
                 return [replace(p, coefficient=factor * p.coefficient) for p in kids[0]]
             case "contract", frozenset() as over:

@@ -6,20 +6,15 @@ by the names of their edges are one.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
-
-import numpy as np
 
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import Dag, extent
-from tensorgrad_eg.expr import POINTWISE, Tensor
-from tensorgrad_eg.expr.operations import ENode
+from tensorgrad_eg.egraph.term import Dag, constant_value
+from tensorgrad_eg.expr import Tensor
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.peel import Pair, Peeler, Product
 from tensorgrad_eg.program.forms import Factor, Form, Term
@@ -258,28 +253,5 @@ def constant(dag: Dag, at: int, sizes: Mapping[str, int]) -> Fraction | float:
     """
     values: dict[int, Fraction | float] = {}
     for n in dag.reachable([at]):
-        values[n] = _value(dag.nodes[n], [values[c] for c in dag.nodes[n].children], sizes)
+        values[n] = constant_value(dag.nodes[n], [values[c] for c in dag.nodes[n].children], sizes)
     return values[at]
-
-
-def _value(node: ENode, parts: Sequence[Fraction | float], sizes: Mapping[str, int]) -> Fraction | float:
-    payload: Any = node.payload
-    match node.op:
-        case "number":
-            return Fraction(payload)
-        case "constant":
-            return math.pi
-        case "extent":
-            return Fraction(extent(payload, sizes))
-        case "power" if payload.denominator == 1 and parts[0]:
-            return parts[0] ** int(payload)
-        case "power":
-            with np.errstate(all="ignore"):
-                return float(np.float64(parts[0]) ** float(payload))
-        case "apply":
-            with np.errstate(all="ignore"):
-                return float(POINTWISE[payload].evaluate(np.float64(parts[0])))
-        case "add":
-            return sum(parts, start=Fraction(0))
-        case _:
-            return math.prod(parts, start=payload if node.op == "scale" else Fraction(1))

@@ -36,6 +36,43 @@ class Polish:
                     later |= self._switch(group)
             now = later
 
+    def kick(self, most: int) -> None:
+        """Makes groups take another way, the dearest first, and looks for what gains then: this finds changes
+        that pay only together. Where nothing is gained all is as before. After so many tries it ends.
+        """
+        idle: set[int] = set()
+        for _ in range(most):
+            group = next((at for at in self.program.dearest(self.program.choice) if at not in idle), None)
+            if group is None or self._deadline.over:
+                return
+            idle = set() if self._kicked(group) else {*idle, group}
+
+    def _kicked(self, group: int) -> bool:
+        program = self.program
+        cost, before = program.cost, dict(program.choice)
+        other = next((way for _, way, _ in self._options[group] if way != before[group]), None)
+        ways = None if other is None else self._forced(group, other)
+        if not ways:
+            return False
+        later = self._concerned(program.assign(ways)) - {group}
+        self.run(later)
+        self.run({*later, group})
+        if program.cost >= cost:
+            program.assign(before)
+        return program.cost < cost
+
+    def _forced(self, group: int, way: int) -> dict[int, int]:
+        """One way for a group, and the ways to what is new on it; none if that closes a cycle."""
+        program = self.program
+        above = program.above([group])
+
+        def kind(one: int) -> int:
+            return BARRED if one in above else FREE if one in program.choice else OPEN
+
+        without = {other for _, other, _ in self._options[group]} - {way}
+        routes = Routes(self._options, [group], kind, reach=_REACH, without=without)
+        return {} if routes.nearest([group]) is None else routes.take(group, program.reads)
+
     def _switch(self, group: int) -> set[int]:
         """Takes another way for one group, if that is cheaper; the groups that may gain by it then."""
         if len(self._options[group]) < 2:

@@ -8,7 +8,6 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import product
 from operator import itemgetter
-from typing import Any
 
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.errors import LostTermError
@@ -246,7 +245,7 @@ def node_price(priced: Priced, at: int, node: ENode) -> int:
     if node.op == "contract" and _identity(priced.snapshot, node, priced.alias, priced.identities):
         return 0
     snapshot = priced.snapshot
-    over: Any = node.payload if isinstance(node.payload, frozenset) else frozenset()
+    over = node.over
     reads = [snapshot.free[c] for c in node.children]
     key = (node.op, snapshot.free[at], over, *reads)
     found = priced.known.get(key)

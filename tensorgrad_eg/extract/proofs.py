@@ -20,8 +20,8 @@ from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.alias import class_symmetries
-from tensorgrad_eg.extract.extract import SEARCH
 from tensorgrad_eg.program.program import Operand, Program, Step
+from tensorgrad_eg.rules.phases import SEARCH
 
 Axes = tuple[int, int]
 #: A tensor made of more nodes is not looked at, nor are more than so many tensors of a program.

@@ -13,7 +13,8 @@ from functools import lru_cache
 from tensorgrad_eg.errors import RuleError
 from tensorgrad_eg.rules.files import RuleFile
 from tensorgrad_eg.rules.forms import Form, SExpr, head, option, show, words_in
-from tensorgrad_eg.rules.vocabulary import DIRECTED, alone
+from tensorgrad_eg.rules.phases import DIRECTED
+from tensorgrad_eg.rules.vocabulary import alone
 
 
 @dataclass(frozen=True)

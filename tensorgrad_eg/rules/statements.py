@@ -6,10 +6,9 @@ from collections.abc import Iterable
 
 from tensorgrad_eg.errors import ForbiddenRuleError, RuleSyntaxError, listing, suggestion
 from tensorgrad_eg.rules.forms import Form, SExpr, forms_in, head, leaves, show
+from tensorgrad_eg.rules.phases import DIRECTED, GATHERING
 from tensorgrad_eg.rules.terms import Terms, doing
 from tensorgrad_eg.rules.vocabulary import (
-    DIRECTED,
-    GATHERING,
     RESERVED,
     SETTABLE,
     STATABLE,

@@ -13,11 +13,6 @@ from dataclasses import dataclass, field
 
 from tensorgrad_eg.rules.forms import Form, SExpr, head, leaves, option
 
-#: Rulesets whose rewrites replace: the left side is deleted once the right side is there.
-DIRECTED = frozenset({"recognise", "normalise", "substitute", "descend", "differentiate", "facts"})
-#: Rulesets that gather facts, and run until there are no more: new terms in them might never end.
-GATHERING = frozenset({"analysis", "prospect", "volumes", "judge"})
-
 #: What may be computed, with the least and the greatest number of operands. None of these has an effect, and
 #: none of them ends the process.
 COMPUTED: dict[str, tuple[int, int]] = {

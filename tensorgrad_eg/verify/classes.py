@@ -10,7 +10,6 @@ True
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -47,10 +46,7 @@ class Draw:
 
     def array(self, name: str, shape: tuple[int, ...]) -> Any:
         """The array of a variable; it depends on nothing but the draw, the name and the shape."""
-        digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-        random = np.random.default_rng([self.seed, int.from_bytes(digest, "little")])
-        array = random.uniform(0.3, 1.4, shape) if self.positive else random.normal(0.0, 0.8, shape)
-        return conform(name, array, self.facts)
+        return conform(name, op.drawn(name, shape, self.seed, self.positive), self.facts)
 
 
 @dataclass

@@ -14,8 +14,9 @@ from tensorgrad_eg.expr import Tensor, brief, children, postorder
 from tensorgrad_eg.expr.sizes import symbols
 from tensorgrad_eg.rules.catalogue import Rule, rules_of
 from tensorgrad_eg.rules.files import rule_files
+from tensorgrad_eg.rules.phases import GATHERING
 from tensorgrad_eg.verify.promise import Broken
-from tensorgrad_eg.verify.suspects import SILENT, offending_rules
+from tensorgrad_eg.verify.suspects import offending_rules
 
 #: How long to look for the smallest part that is wrong, and then for the rules: so many seconds, or half of
 #: what is left; but half of this share of the plan's seconds even if nothing is. How many rules to name.
@@ -85,7 +86,7 @@ def fired(files: str | Path | Sequence[str | Path], report: Report) -> list[str]
     """
     every = rule_files(files)
     own = {file.name for file in every} - {file.name for file in rule_files()}
-    took = [r for r in rules_of(every) if r.ruleset not in SILENT and report.matches[r.name]]
+    took = [r for r in rules_of(every) if r.ruleset not in GATHERING and report.matches[r.name]]
     ordered = sorted(took, key=lambda r: (r.file not in own, -report.matches[r.name]))
     return [_named(rule) for rule in ordered[:_NAMED]]
 

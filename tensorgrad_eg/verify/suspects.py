@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from tensorgrad_eg.deadline import Deadline
-from tensorgrad_eg.egraph.derive import NORMAL, Derived, derive
+from tensorgrad_eg.egraph.derive import Derived, derive
 from tensorgrad_eg.egraph.differentiate import differentiate
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
@@ -24,12 +24,11 @@ from tensorgrad_eg.expr import Tensor
 from tensorgrad_eg.rules.catalogue import Rule, in_ruleset, named, rules_of
 from tensorgrad_eg.rules.files import RuleFile, rule_files
 from tensorgrad_eg.rules.forms import Form, head
+from tensorgrad_eg.rules.phases import GATHERING, NORMAL
 from tensorgrad_eg.verify.operations import single_operations
 from tensorgrad_eg.verify.snapshots import Mismatch, check_snapshot
 from tensorgrad_eg.verify.stages import normal_forms, snapshots
 
-#: Rulesets that gather facts and state no equations.
-SILENT = frozenset({"analysis", "prospect", "volumes", "judge"})
 _SUSPECT = "suspect"
 
 
@@ -75,7 +74,7 @@ def offending_rules(
         return []  # no e-graph to look at, or no time
     if not first.wrong:
         return []
-    every = {rule.name: rule for rule in rules_of(files) if rule.ruleset not in SILENT}
+    every = {rule.name: rule for rule in rules_of(files) if rule.ruleset not in GATHERING}
     further = {file.name for file in files} - {file.name for file in rule_files()}
     own = [name for name, rule in every.items() if rule.file in further]
     fired = [name for name in every if report.matches[name]]
