@@ -138,7 +138,13 @@ EDGES: dict[str, Tensor | list[Tensor]] = {
         ij * kl,
         kl * ij,
     ],
-    "deltas before a delta": [kl * (ij * x), ik * (il * x), il * (ik * x)],
+    "deltas before a delta": [
+        ij * (kl * x),
+        (ij * x) * (2 * kl),
+        kl * (ij * x),
+        ik * (il * x),
+        il * (ik * x),
+    ],
     "deltas in sums": [
         (ij * z).sum("b"),
         ij * A,

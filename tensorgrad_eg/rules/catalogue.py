@@ -139,8 +139,11 @@ def in_ruleset(form: Form, ruleset: str) -> Form:
 def written_out(form: Form, directed: frozenset[str] = DIRECTED) -> Form:
     """A rule as it stands, or, of a directed rewrite, the rule that deletes its left side.
 
-    >>> show(written_out(Form(["rewrite", Form(["f", "a"]), "a", ":ruleset", "normalise", ":name", "n"])))
-    '(rule ((= result (f a)) (!= result a)) ((union result a) (delete (f a))) :ruleset normalise :name n)'
+    >>> rest = [":ruleset", "normalise", ":name", "n"]
+    >>> show(written_out(Form(["rewrite", Form(["f", "a"]), "a", *rest])))
+    '(rule ((= result (f a))) ((union result a) (delete (f a))) :ruleset normalise :name n)'
+    >>> show(written_out(Form(["rewrite", Form(["f", Form(["g", "a"])]), "a", *rest]))[1])
+    '((= result (f (g a))) (!= result a))'
     """
     if form[0] != "rewrite" or _ruleset(form) not in directed:
         return form
@@ -150,8 +153,9 @@ def written_out(form: Form, directed: frozenset[str] = DIRECTED) -> Form:
     while result in words_in(form):
         result += "'"
     facts: list[SExpr] = [Form(["=", result, left]), *(when if isinstance(when, Form) else ())]
-    if isinstance(right, str):
+    if isinstance(right, str) and right not in left:
         # The left side stays where it is what it would become: n (1/n a) = a may be all that a class has.
+        # A term that has itself as an operand, a = Σ_∅ a, never is: a program cannot begin with it.
         facts.append(Form(["!=", result, right]))
     actions = Form([Form(["union", result, right]), Form(["delete", left])])
     options: list[SExpr] = [":ruleset", _ruleset(form), ":name", option(form, ":name") or ""]
