@@ -1,4 +1,4 @@
-"""Source text: one module a backend, all of them behind `emit`.
+"""Source text, for each library behind `emit`.
 
 >>> from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 >>> inputs = (Input("A", ("i", "k"), ("i", "k")), Input("x", ("k",), ("k",)))
@@ -10,15 +10,13 @@ return A @ x  # Σ_k A[i,k] x[k]
 
 from __future__ import annotations
 
-from tensorgrad_eg.emit.jax import Jax
-from tensorgrad_eg.emit.numpy import NumPy
+from tensorgrad_eg.emit.library import LIBRARIES
 from tensorgrad_eg.emit.opt_einsum import OptEinsumWriter
-from tensorgrad_eg.emit.torch import Torch
 from tensorgrad_eg.emit.writer import Writer
 from tensorgrad_eg.errors import BackendError
 from tensorgrad_eg.program.program import Program, Structure
 
-BACKENDS = ("torch", "numpy", "jax", "opt_einsum")
+BACKENDS = (*LIBRARIES, "opt_einsum")
 
 
 def emit(program: Program, backend: str, structure: Structure | None = None, comments: bool = True) -> str:
@@ -42,7 +40,6 @@ def emit(program: Program, backend: str, structure: Structure | None = None, com
     wanted: Structure = structure or ("tensor" if len(program.outputs) == 1 else "list")
     if backend == "opt_einsum":
         return OptEinsumWriter(program, wanted, comments).write()
-    libraries = {"torch": Torch, "numpy": NumPy, "jax": Jax}
-    if backend not in libraries:
+    if backend not in LIBRARIES:
         raise BackendError.of(backend, BACKENDS)
-    return Writer(program, libraries[backend](), wanted, comments).write()
+    return Writer(program, LIBRARIES[backend](), wanted, comments).write()

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad_eg.emit import emit
-from tensorgrad_eg.emit.identifiers import plain
+from tensorgrad_eg.emit.code import plain
 from tensorgrad_eg.errors import MissingExtraError
 from tensorgrad_eg.program.arrays import Signature, kind
 from tensorgrad_eg.program.cost import total_flops

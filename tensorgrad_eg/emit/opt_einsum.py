@@ -17,22 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tensorgrad_eg.emit.code import Code, bracketed
-from tensorgrad_eg.emit.identifiers import letters
-from tensorgrad_eg.emit.numpy import NumPy
+from tensorgrad_eg.emit.code import Code, bracketed, letters
+from tensorgrad_eg.emit.library import Library
 from tensorgrad_eg.emit.tensors import Value
 from tensorgrad_eg.emit.writer import Writer, unused
 from tensorgrad_eg.program.notation import SIGMA, Formula, indexed, subscript
 from tensorgrad_eg.program.program import Operand, Program, Step, Structure
 
 
-class OptEinsum(NumPy):
-    """NumPy, with contractions left to opt_einsum.
-
-    >>> OptEinsum().imports[-1]
-    'from opt_einsum import contract'
-    """
-
+class _OptEinsum(Library):
     imports = ("import numpy as np", "from opt_einsum import contract")
 
 
@@ -41,7 +34,7 @@ class OptEinsumWriter(Writer):
 
     def __init__(self, program: Program, structure: Structure, comments: bool = True) -> None:
         """Take a program, and find the groups."""
-        super().__init__(program, OptEinsum(), structure, comments)
+        super().__init__(program, _OptEinsum(), structure, comments)
         self.groups = self._groups()
         self.members = {name for group in self.groups.values() for name in group[:-1]}
 

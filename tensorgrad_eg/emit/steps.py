@@ -15,10 +15,17 @@ from fractions import Fraction
 from functools import lru_cache
 
 from tensorgrad_eg.emit.code import Code, added, call, literal, parsed, quotient, scaled
-from tensorgrad_eg.emit.contraction import contract, writable
 from tensorgrad_eg.emit.library import Library
-from tensorgrad_eg.emit.packing import packed, unpacked
-from tensorgrad_eg.emit.tensors import Value, aligned, summed, without_repeats
+from tensorgrad_eg.emit.tensors import (
+    Value,
+    aligned,
+    contract,
+    packed,
+    summed,
+    unpacked,
+    without_repeats,
+    writable,
+)
 from tensorgrad_eg.errors import UnknownFunctionError
 from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.expr.pointwise import POINTWISE
@@ -38,6 +45,7 @@ def build(library: Library, step: Step, operands: Sequence[Value], sizes: Mappin
     if step.kind == "contract" and len(operands) == 2:
         return contract(library, operands[0], operands[1], step.over, step.edges, sizes)
     values = [without_repeats(library, value) for value in operands]
+    number = step.number or Fraction(0)
     match step.kind:
         case "constant":
             return Value(literal(step.value or 0.0), (), constant=step.value or 0.0)
@@ -48,35 +56,29 @@ def build(library: Library, step: Step, operands: Sequence[Value], sizes: Mappin
         case "add":
             return _add(library, step, values, sizes)
         case "scale":
-            return _scale(library, step.number or Fraction(0), values[0], sizes)
+            return _scale(library, number, values[0], sizes)
         case "power":
-            return _power(library, step.number or Fraction(0), values[0])
+            # Only a reciprocal is written as a division: y·x^-2 may be a number where x² is none.
+            below = values[0].code if number == -1 else None
+            code = library.power(values[0].code, number)
+            return Value(code, values[0].edges, fresh=number != 1, below=below)
         case "pack":
             return packed(library, step, values[0], sizes)
         case "unpack":
             return unpacked(library, step, values[0], sizes)
         case "apply":
-            return Value(apply(library, step.function, values[0].code), values[0].edges, fresh=True)
+            return Value(_apply(library, step.function, values[0].code), values[0].edges, fresh=True)
         case kind if library.name in OPERATIONS[kind].code:
             codes = [aligned(library, value, step.edges).text for value in values]
             return Value(parsed(OPERATIONS[kind].code[library.name].format(*codes)), step.edges, fresh=True)
-    return _normalised(library, step, values[0])
+    axes = [place for place, edge in enumerate(values[0].edges) if edge in step.over]
+    gone = step.over if OPERATIONS[step.kind].binds else ()
+    kept = tuple(edge for edge in values[0].edges if edge not in gone)
+    return Value(library.unit(step.kind, values[0].code, axes), kept, fresh=True)
 
 
-def _normalised(library: Library, step: Step, value: Value) -> Value:
-    axes = [place for place, edge in enumerate(value.edges) if edge in step.over]
-    if step.kind == "softmax":
-        return Value(library.softmax(value.code, axes, len(value.edges)), value.edges, fresh=True)
-    kept = tuple(edge for edge in value.edges if edge not in step.over)
-    return Value(library.logsumexp(value.code, axes, len(value.edges)), kept, fresh=True)
-
-
-def template(library: Library, function: str) -> str:
-    """How a library writes a pointwise function: source with `{}` for the argument.
-
-    >>> template(Library(), "tanh")
-    'np.tanh({})'
-    """
+def _template(library: Library, function: str) -> str:
+    """How a library writes a pointwise function: source with `{}` for the argument."""
     if function not in POINTWISE:
         raise UnknownFunctionError.of(function, POINTWISE)
     text: str = getattr(POINTWISE[function], library.name)
@@ -84,22 +86,17 @@ def template(library: Library, function: str) -> str:
 
 
 def reads(library: Library, function: str) -> int:
-    """How often a function's source reads its argument; where it is more than once, the argument should have
-    a name.
+    """How often a function's source reads its argument: if more than once, the argument should have a name.
 
     >>> reads(Library(), "exp")
     1
     """
-    return len(_ARGUMENT.findall(template(library, function)))
+    return len(_ARGUMENT.findall(_template(library, function)))
 
 
-def apply(library: Library, function: str, code: Code) -> Code:
-    """A pointwise function of an expression.
-
-    >>> apply(Library(), "exp", Code("a + b", 0)).text
-    'np.exp(a + b)'
-    """
-    text = template(library, function)
+def _apply(library: Library, function: str, code: Code) -> Code:
+    """A pointwise function of an expression."""
+    text = _template(library, function)
     # An argument between parentheses or commas needs none of its own.
     alone = re.search(r"[(,] ?\{0?\}[),]", text) is not None and reads(library, function) == 1
     return Code(text.format(code.text if alone else code.atom), _level(text))
@@ -111,24 +108,13 @@ def _level(text: str) -> int:
     return parsed(text.format("x")).level
 
 
-def _power(library: Library, exponent: Fraction, value: Value) -> Value:
-    if exponent == 0:
-        return Value(library.power(value.code, Fraction(0)), value.edges, fresh=True)
-    # Only a reciprocal is written as a division: y·x^-2 may be a number where x² is none.
-    below = value.code if exponent == -1 else None
-    return Value(library.power(value.code, exponent), value.edges, fresh=exponent != 1, below=below)
-
-
 def _scale(library: Library, number: Fraction, value: Value, sizes: Mapping[str, int]) -> Value:
     if writable(library, value, value.edges, sizes):
         return Value(_scaled_in_place(value.code, number), value.edges, fresh=True)
-    if value.below and number.numerator == 1 and number != 1:
-        return Value(scaled(value.code, number), value.edges, fresh=True)
-    if value.below:
+    if value.below and (number.numerator != 1 or number == 1):
         return Value(quotient(literal(number), value.below), value.edges, fresh=True)
-    return Value(
-        scaled(value.code, number), value.edges, fresh=number != 1, alias=value.alias and number == 1
-    )
+    alias = value.alias and number == 1
+    return Value(scaled(value.code, number), value.edges, fresh=number != 1, alias=alias)
 
 
 def _scaled_in_place(code: Code, number: Fraction) -> Code:
@@ -148,7 +134,7 @@ def _add(library: Library, step: Step, values: Sequence[Value], sizes: Mapping[s
         if factor == 1 and writable(library, value, step.edges, sizes):
             terms.insert(0, terms.pop(place))
             return _gathered(library, terms, step.edges)
-    large = library.in_place and writable(library, Value(Code(""), step.edges, fresh=True), step.edges, sizes)
+    large = writable(library, Value(Code(""), step.edges, fresh=True), step.edges, sizes)
     total: Code | None = None
     for factor, value in terms:
         code = aligned(library, value, step.edges)

@@ -1,18 +1,26 @@
-"""Values in the source: an expression whose axes have labels, and the views that bring axes into another
-order.
+"""Values in the source: expressions whose axes have labels; views, products and halves of them.
 
->>> from tensorgrad_eg.emit.library import Library
->>> aligned(Library(), Value(Code("x"), ("b",)), ("b", "i")).text
-'x[:, None]'
+>>> A, x = Value(Code("A"), ("i", "k")), Value(Code("x"), ("i",))
+>>> contract(Library(), A, x, ("i",), ("k",), {"i": 3, "k": 4}).code.text
+'A.T @ x'
+>>> aligned(Library(), Value(Code("A"), ("k", "i")), ("i", "j", "k")).text
+'A.T[:, None, :]'
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tensorgrad_eg.emit.code import Code
+from tensorgrad_eg.emit.code import Code, letters, matmul, quotient
+from tensorgrad_eg.emit.code import product as multiply
 from tensorgrad_eg.emit.library import Library
-from tensorgrad_eg.program.products import Edges
+from tensorgrad_eg.program.cost import elements
+from tensorgrad_eg.program.products import Edges, Recipe, best, collapsed, flipped, lone
+from tensorgrad_eg.program.program import Output, Step
+
+# Below this many elements a temporary comes from the allocator's cache, and writing in place gains nothing.
+LARGE = 2**18
 
 
 @dataclass(frozen=True)
@@ -22,9 +30,6 @@ class Value:
     `fresh`: its memory is read by nobody else, so it may be written over. `alias`: its memory is an
     argument's. `constant`: it is a Python number. `below`: it is one over this expression, so that a product
     with it can be written as a division.
-
-    >>> Value(Code("2"), (), constant=2.0).alias
-    False
     """
 
     code: Code
@@ -36,11 +41,7 @@ class Value:
 
 
 def permuted(library: Library, value: Value, edges: Edges) -> Value:
-    """The value with its axes in this order.
-
-    >>> permuted(Library(), Value(Code("A"), ("i", "k")), ("k", "i")).code.text
-    'A.T'
-    """
+    """The value with its axes in this order."""
     if value.edges == edges:
         return value
     order = [value.edges.index(edge) for edge in edges]
@@ -49,22 +50,9 @@ def permuted(library: Library, value: Value, edges: Edges) -> Value:
 
 
 def aligned(library: Library, value: Value, edges: Edges) -> Code:
-    """The value as it broadcasts against a tensor with these axes.
-
-    >>> aligned(Library(), Value(Code("A"), ("k", "i")), ("i", "j", "k")).text
-    'A.T[:, None, :]'
-    """
+    """The value as it broadcasts against a tensor with these axes."""
     kept = permuted(library, value, tuple(edge for edge in edges if edge in value.edges))
     return library.insert(kept.code, [edge not in value.edges for edge in edges])
-
-
-def divisor(library: Library, value: Value, edges: Edges) -> Code | None:
-    """What the value is one over, as it broadcasts.
-
-    >>> divisor(Library(), Value(Code("1 / a"), ("i",), below=Code("a")), ("i", "j")).text
-    'a[:, None]'
-    """
-    return aligned(library, replace(value, code=value.below, below=None), edges) if value.below else None
 
 
 def without_repeats(library: Library, value: Value) -> Value:
@@ -78,19 +66,156 @@ def without_repeats(library: Library, value: Value) -> Value:
             first = value.edges.index(label)
             second = value.edges.index(label, first + 1)
             rest = tuple(edge for place, edge in enumerate(value.edges) if place not in (first, second))
-            code = library.diagonal(value.code, first, second)
+            code = library.method(value.code, "diagonal", 0, first, second)
             value = replace(value, code=code, edges=(*rest, label), fresh=False, below=None)
     return value
 
 
-def summed(library: Library, value: Value, over: tuple[str, ...]) -> Value:
-    """The value summed over some of its labels.
-
-    >>> summed(Library(), Value(Code("A"), ("i", "k")), ("i",)).code.text
-    'A.sum(0)'
-    """
+def summed(library: Library, value: Value, over: Edges) -> Value:
+    """The value summed over some of its labels."""
     if not over:
         return value
     axes = [place for place, edge in enumerate(value.edges) if edge in over]
     kept = tuple(edge for edge in value.edges if edge not in over)
     return Value(library.sum(value.code, axes, len(value.edges)), kept, fresh=True)
+
+
+def writable(library: Library, value: Value, out: Edges, sizes: Mapping[str, int]) -> bool:
+    """Whether a result with these axes may be written into the memory of this value, and it is worth it."""
+    return library.in_place and value.fresh and value.edges == out and elements(out, sizes) >= LARGE
+
+
+def contract(
+    library: Library, left: Value, right: Value, over: Edges, out: Edges, sizes: Mapping[str, int]
+) -> Value:
+    """The product summed over `over`, after the cheapest recipe; axes may come in an order other than `out`.
+
+    >>> u, v = Value(Code("u"), ("i",)), Value(Code("v"), ("j",))
+    >>> contract(Library(), u, v, (), ("i", "j"), {"i": 3, "j": 4}).code.text
+    'u[:, None] * v'
+    """
+    left, right = without_repeats(library, left), without_repeats(library, right)
+    left, right = (
+        summed(library, left, lone(left.edges, right.edges, over)),
+        summed(library, right, lone(right.edges, left.edges, over)),
+    )
+    shared = tuple(edge for edge in over if edge in left.edges and edge in right.edges)
+    recipe = best(left.edges, right.edges, shared, out, sizes)
+    if recipe.swap:
+        left, right = right, left
+    match recipe.form:
+        case "elementwise":
+            return _elementwise(library, left, right, out, sizes)
+        case "matmul":
+            return _matmul(library, left, right, recipe, out, sizes)
+        case "row":
+            vector, matrix = _flipped(library, left, right, recipe)
+            return Value(library.row_times(vector, matrix, len(left.edges)), out, fresh=True)
+        case "sum":
+            return summed(library, _elementwise(library, left, right, recipe.base, sizes), shared)
+        case "dot":
+            values = (permuted(library, value, recipe.base) for value in (left, right))
+            return Value(matmul(*(library.method(each.code, "ravel") for each in values)), out, fresh=True)
+    return _einsum(library, left, right, shared, out)
+
+
+def _matmul(
+    library: Library, left: Value, right: Value, recipe: Recipe, out: Edges, sizes: Mapping[str, int]
+) -> Value:
+    left, right = (_joined(library, value, recipe.groups, sizes) for value in (left, right))
+    code = matmul(*_flipped(library, left, right, recipe))
+    if collapsed(out, recipe.groups) != out:
+        code = library.method(code, "reshape", *(sizes[edge] for edge in out))
+    return Value(code, out, fresh=True)
+
+
+def _joined(library: Library, value: Value, groups: Sequence[Edges], sizes: Mapping[str, int]) -> Value:
+    """The value with every group of its axes made one axis."""
+    edges = collapsed(value.edges, groups)
+    if edges is None or edges == value.edges:
+        return value
+    extents = {**sizes, **{".".join(group): elements(group, sizes) for group in groups}}
+    return replace(value, code=library.join(value.code, value.edges, edges, extents), edges=edges, below=None)
+
+
+def _flipped(library: Library, left: Value, right: Value, recipe: Recipe) -> tuple[Code, Code]:
+    first, second = (
+        permuted(library, value, flipped(value.edges, flip)).code
+        for value, flip in zip((left, right), recipe.flip, strict=True)
+    )
+    return first, second
+
+
+def _elementwise(library: Library, left: Value, right: Value, out: Edges, sizes: Mapping[str, int]) -> Value:
+    """The product of two tensors without a sum, a quotient where one of them is one over something."""
+    if _rank(right) < _rank(left):
+        left, right = right, left
+    if left.below and not right.below and right.constant is None:
+        left, right = right, left
+    if right.below and not left.below:
+        # Also where 1 / b has a name: it may be no number where a / b is one.
+        below = aligned(library, replace(right, code=right.below, below=None), out)
+        return Value(quotient(aligned(library, left, out), below), out, fresh=True)
+    for one, other in ((left, right), (right, left)):
+        if writable(library, one, out, sizes):
+            return Value(library.multiply(one.code, aligned(library, other, out)), out, fresh=True)
+    return Value(multiply(aligned(library, left, out), aligned(library, right, out)), out, fresh=True)
+
+
+def _rank(value: Value) -> int:
+    """Numbers stand first in a product, then scalars, then tensors."""
+    return 0 if value.constant is not None else 2 if value.edges else 1
+
+
+def _einsum(library: Library, left: Value, right: Value, over: Edges, out: Edges) -> Value:
+    labels = tuple(dict.fromkeys((*left.edges, *right.edges)))
+    names = letters(labels, ascending=[edge for edge in left.edges if edge in over])
+    first, second, result = ("".join(names[e] for e in edges) for edges in (left.edges, right.edges, out))
+    code = library.einsum(f"{first},{second}->{result}", left.code, right.code)
+    return Value(code, out, fresh=True)
+
+
+def packed(library: Library, step: Step, value: Value, sizes: Mapping[str, int]) -> Value:
+    """The entries i <= j of a symmetric pair of axes, along one axis, which stands where the pair stood."""
+    (i, j), (label,) = step.packing
+    first = min(value.edges.index(i), value.edges.index(j))
+    neighbours = value.edges[first : first + 2]
+    if (j, i) == neighbours:
+        i, j = j, i  # the tensor is symmetric in the two
+    elif (i, j) != neighbours:
+        rest = (edge for edge in value.edges if edge not in (i, j))
+        value = permuted(library, value, (*rest, i, j))
+    axis = value.edges.index(i)
+    code = _joined(library, value, [(i, j)], sizes).code
+    edges = (*value.edges[:axis], label, *value.edges[axis + 2 :])
+    shape = [sizes[i] ** 2 if edge == label else sizes[edge] for edge in edges]
+    return Value(library.take(code, "upper", sizes[i], axis, shape), edges, fresh=True)
+
+
+def unpacked(library: Library, step: Step, value: Value, sizes: Mapping[str, int]) -> Value:
+    """A packed axis as the two axes that it stands for."""
+    (i, j), (label,) = step.packing
+    axis = value.edges.index(label)
+    shape = [sizes[edge] for edge in value.edges]
+    code = library.take(value.code, "mirrored", sizes[i], axis, shape)
+    edges = (*value.edges[:axis], i, j, *value.edges[axis + 1 :])
+    return Value(library.split(code, axis, shape, sizes[i]), edges, fresh=True)
+
+
+def arranged(library: Library, value: Value, out: Output, sizes: Mapping[str, int]) -> Code:
+    """A result with its axes in the user's order, those it lacks broadcast; never an argument's own memory.
+
+    >>> from tensorgrad_eg.program.program import Operand
+    >>> result = Output(Operand("a", ("i",)), ("i", "j"), ("i", "j"))
+    >>> arranged(Library(), Value(Code("a"), ("i",), alias=True), result, {"i": 3, "j": 4}).text
+    'np.broadcast_to(a[:, None], (3, 4)).copy()'
+    """
+    shape = [sizes[edge] for edge in out.edges]
+    if value.constant is not None:
+        return library.full(shape, value.constant)
+    value = without_repeats(library, value)
+    kept = permuted(library, value, tuple(edge for edge in out.edges if edge in value.edges))
+    code = kept.code
+    if kept.edges != out.edges:
+        code = library.expand(library.insert(code, [edge not in kept.edges for edge in out.edges]), shape)
+    return library.method(code, "copy") if value.alias else code

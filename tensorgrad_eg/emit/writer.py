@@ -7,55 +7,25 @@ inputs.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 
-from tensorgrad_eg.emit.code import LINE, Code, bracketed, scaled
-from tensorgrad_eg.emit.complement import with_complement
-from tensorgrad_eg.emit.diagonals import Accumulation, accumulations, added_on_diagonal, embed
-from tensorgrad_eg.emit.identifiers import identifiers, plain
+from tensorgrad_eg.emit.code import LINE, Code, identifiers, plain, scaled
 from tensorgrad_eg.emit.library import Library
-from tensorgrad_eg.emit.logsoftmax import with_log_softmax
-from tensorgrad_eg.emit.results import arranged, gathered, header
+from tensorgrad_eg.emit.source import Line, deleting, function, gathered, header, read_lines, whole
 from tensorgrad_eg.emit.steps import build, reads
-from tensorgrad_eg.emit.tensors import Value, permuted
-from tensorgrad_eg.program.cost import elements
+from tensorgrad_eg.emit.sums import Accumulation, accumulations, added_on_diagonal, embed, joined
+from tensorgrad_eg.emit.tensors import Value, arranged, permuted
 from tensorgrad_eg.program.diagonals import Diagonal
 from tensorgrad_eg.program.folding import fold
-from tensorgrad_eg.program.liveness import peak_elements
 from tensorgrad_eg.program.notation import Formula, formula, indexed
 from tensorgrad_eg.program.program import Operand, Output, Program, Step, Structure
 
 INLINE = 50
 RETURNED = 76
 CROWD = 4
-COMMENTED = 110
-# Above this many elements, and twice what must be alive at once, names are deleted after their last use.
-DELETE = 2**22
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the body: the name it assigns, its source, its comment.
-
-    >>> Line("r", "a - b", "r[i] = a[i] - b[i]").text()
-    '    r = a - b  # r[i] = a[i] - b[i]'
-    """
-
-    name: str
-    code: str
-    comment: str = ""
-
-    def text(self) -> str:
-        """The line, its comment behind it or, when that is too long, above it."""
-        body = f"    {self.name} = {self.code}" if self.name else f"    {self.code}"
-        if not self.comment:
-            return body
-        joined = f"{body}  # {self.comment}"
-        return joined if len(joined) <= COMMENTED else f"    # {self.comment}\n{body}"
 
 
 class Writer:
@@ -68,7 +38,9 @@ class Writer:
         self.program = fold(program)
         self.structure, self.comments = structure, comments
         self.steps = {step.name: step for step in self.program.steps}
-        self.readers = _readers(self.program)
+        operands = [operand for step in self.program.steps for operand in step.operands]
+        operands += [out.operand for out in self.program.outputs]
+        self.readers = Counter(operand.tensor for operand in operands)
         self.inputs = [given for given in self.program.inputs if self.readers[given.name]]
         results = [out.operand.tensor for out in self.program.outputs]
         # Many results that wait for the return statement would keep all they need in memory until then.
@@ -93,70 +65,49 @@ class Writer:
         """The whole source: imports, helper functions, the function."""
         for step in self.program.steps:
             self.take(step)
-        results = self.results()
-        last = Line("", f"return {results}", self.returned())
-        self.lines = used(self.lines, results)
-        body = [line.text() for line in (*self.deleting(results), last)]
+        results = self._results()
+        lines = deleting(self.program, read_lines(self.lines, results), results)
+        last = Line("", f"return {results}", self._returned())
         parameters = [self.names[given.name] for given in self.inputs]
-        if not parameters:
-            parameters = [f"{option}=None" for option in self.library.options]
+        parameters = parameters or [f"{option}=None" for option in self.library.options]
         about = header(self.program, self.inputs, self.names, self.structure)
-        head = [bracketed("def plan(", parameters, "):", 0), *_docstring(about)]
-        return self.preamble("\n".join([*head, *body]) + "\n")
-
-    def preamble(self, function: str) -> str:
-        """Imports, and the helpers that the function calls."""
-        helpers = [
-            text
-            for name, text in self.library.helpers().items()
-            if re.search(rf"(?<![\w.]){name}\(", function)
-        ]
-        source = "\n\n".join([*helpers, function])
-        lines = [line for line in self.library.imports if re.search(rf"\b{line.split()[-1]}[.(]", source)]
-        lines = lines or [self.library.imports[0]]
-        lines = (["from functools import lru_cache"] if "lru_cache(" in source else []) + lines
-        lines = (["import math"] if "math." in source else []) + lines
-        return "\n".join(lines) + "\n\n\n" + source
+        return whole(self.library, function("plan", parameters, about, [*lines, last]))
 
     def take(self, step: Step) -> None:
         """Write a step, or keep its expression for its only reader."""
-        if step.name in self.deferred or (step.name in self.accumulations and self.accumulated(step)):
+        if step.name in self.deferred or (step.name in self.accumulations and self._accumulated(step)):
             return
         value, comment = self.built(step)
-        length = len(value.code.text)
-        short = self.readers[step.name] == 1 and length <= INLINE and step.name not in self.crowd
         alone = self.structure == "tensor" and self.program.outputs[0].operand.tensor == step.name
-        if (
-            short
-            or (alone and self.readers[step.name] == 1 and length <= RETURNED)
-            or step.kind in ("constant", "delta")
-        ):
+        longest = RETURNED if alone else 0 if step.name in self.crowd else INLINE
+        once = self.readers[step.name] == 1 and len(value.code.text) <= longest
+        if once or step.kind in ("constant", "delta"):
             self.inlined[step.name] = value
         else:
             self.assign(step.name, value, comment)
 
-    def accumulated(self, step: Step) -> bool:
+    def _accumulated(self, step: Step) -> bool:
         """Write a sum whose terms on diagonals are added there, in place; False where that cannot be."""
         found = self.accumulations[step.name]
-        if not self.writable(found):
+        if not self._writable(found):
             for operand, _ in found.diagonals:
                 if operand.tensor in self.deferred:
                     self.deferred.remove(operand.tensor)
                     self.take(self.steps[operand.tensor])
             return False
-        self.start(step, found.rest)
+        self._start(step, found.rest)
         for operand, diagonal in found.diagonals:
-            self.add_on_diagonal(step, operand, diagonal)
+            self._add_on_diagonal(step, operand, diagonal)
         return True
 
-    def writable(self, found: Accumulation) -> bool:
+    def _writable(self, found: Accumulation) -> bool:
         """Whether what the other terms sum to is memory of its own."""
         if len(found.rest) > 1:
             return True
         value = self.read(found.rest[0])
         return value.fresh and not value.alias and value.constant is None
 
-    def start(self, step: Step, rest: tuple[Operand, ...]) -> None:
+    def _start(self, step: Step, rest: tuple[Operand, ...]) -> None:
         """Give a name to the sum of the terms that are on no diagonal."""
         if len(rest) == 1 and rest[0].tensor in self.named and rest[0].edges == step.edges:
             # The name it has already will do.
@@ -166,13 +117,13 @@ class Writer:
         self.steps[step.name] = replace(step, operands=rest)
         self.assign(step.name, *self.built(self.steps[step.name]))
 
-    def add_on_diagonal(self, step: Step, operand: Operand, diagonal: Diagonal) -> None:
+    def _add_on_diagonal(self, step: Step, operand: Operand, diagonal: Diagonal) -> None:
         """Write the line that adds to a diagonal of a sum that has a name."""
         self.steps[step.name] = replace(step, operands=(operand,))
         while True:
             value = self.read(diagonal.tensor) if diagonal.tensor else None
             code = added_on_diagonal(self.library, self.names[step.name], step.edges, diagonal, value)
-            if len(code) <= LINE - 4 or not diagonal.tensor or not self.splittable(diagonal.tensor.tensor):
+            if len(code) <= LINE - 4 or not diagonal.tensor or not self._splittable(diagonal.tensor.tensor):
                 break
             self.assign_inlined(diagonal.tensor.tensor)
         self.lines.append(Line("", code, self.comment(step.name, step.edges).replace("] = ", "] += ", 1)))
@@ -186,7 +137,7 @@ class Writer:
                 self.assign_inlined(operand.tensor)
         while True:
             value = self.expression(step)
-            waiting = dict.fromkeys(o.tensor for o in step.operands if self.splittable(o.tensor))
+            waiting = dict.fromkeys(o.tensor for o in step.operands if self._splittable(o.tensor))
             if not waiting or len(value.code.text) + len(self.names[step.name]) + 7 <= LINE:
                 return value, self.comment(step.name, step.edges)
             longest = sorted(waiting, key=lambda name: -len(self.inlined[name].code.text))
@@ -196,19 +147,19 @@ class Writer:
 
     def expression(self, step: Step) -> Value:
         """The value of a step in the order of its axes, with what it reads as it stands."""
-        if embedded := self.embedded(step):
+        if embedded := self._embedded(step):
             return embedded
-        step, operands = with_log_softmax(self.library, self.steps, step, self.read)
-        step, operands = with_complement(self.library, self.steps, step, operands)
+        operands = [self.read(operand) for operand in step.operands]
+        step, operands = joined(self.library, self.steps, step, operands)
         value = build(self.library, step, operands, self.program.sizes)
         return permuted(self.library, value, step.edges)
 
-    def embedded(self, step: Step) -> Value | None:
+    def _embedded(self, step: Step) -> Value | None:
         """The value of a step that puts a tensor on a diagonal, or None if the step does something else."""
         if step.kind != "contract" or len(step.operands) != 2 or step.over:
             return None
         for operand, other in (step.operands, step.operands[::-1]):
-            number = self.diagonal(operand)
+            number = self._diagonal(operand)
             if number is not None and other.tensor in {*self.named, *self.inlined}:
                 value = self.read(other)
                 if value.constant is None:
@@ -216,7 +167,7 @@ class Writer:
                     return embed(self.library, operand.edges, value, step.edges, self.program.sizes)
         return None
 
-    def diagonal(self, operand: Operand) -> Fraction | None:
+    def _diagonal(self, operand: Operand) -> Fraction | None:
         """The number on the diagonal, if the operand is a multiple of the identity that has no name yet."""
         step = self.steps.get(operand.tensor)
         if step and step.kind == "scale" and operand.tensor in self.inlined and step.number:
@@ -232,7 +183,7 @@ class Writer:
         value = self.inlined.get(name) or self.named[name]
         return value if value.edges == operand.edges else replace(value, edges=operand.edges)
 
-    def splittable(self, name: str) -> bool:
+    def _splittable(self, name: str) -> bool:
         """Whether an expression that waits for its reader could have a line of its own instead."""
         return name in self.inlined and self.steps[name].kind != "constant"
 
@@ -272,14 +223,14 @@ class Writer:
         ]
         return formula(step, operands or None, labels)
 
-    def results(self) -> str:
+    def _results(self) -> str:
         """What is returned, as one expression; the longest parts get names first, until it fits on a line."""
         outputs = self.program.outputs
-        codes = [self.result(out) for out in outputs]
+        codes = [self._result(out) for out in outputs]
         waiting = {
             out.operand.tensor: place
             for place, out in enumerate(outputs)
-            if self.splittable(out.operand.tensor)
+            if self._splittable(out.operand.tensor)
         }
         shown = list(codes)
         named = []
@@ -289,10 +240,10 @@ class Writer:
                 shown[waiting[name]] = Code(self.names[name])
         for name in sorted(named, key=waiting.__getitem__):
             self.assign_inlined(name)
-            codes[waiting[name]] = self.result(outputs[waiting[name]])
+            codes[waiting[name]] = self._result(outputs[waiting[name]])
         return gathered(codes, self.structure)
 
-    def returned(self) -> str:
+    def _returned(self) -> str:
         """The formula of a single result whose expression is in the return statement."""
         alone = self.structure == "tensor" and self.program.outputs[0].operand.tensor in self.inlined
         if not alone or not self.comments:
@@ -301,56 +252,9 @@ class Writer:
         edges = tuple(dict.fromkeys(out.operand.edges))
         return plain(self.formula(out.operand.tensor, out.operand.edges, frozenset(edges)).text)
 
-    def result(self, out: Output) -> Code:
+    def _result(self, out: Output) -> Code:
         """An output in the order the user wants."""
         return arranged(self.library, self.read(out.operand), out, self.program.sizes)
-
-    def deleting(self, results: str) -> list[Line]:
-        """The lines, with `del` after the last use of names, where that spares much memory."""
-        held = sum(elements(step.edges, self.program.sizes) for step in self.program.steps)
-        if held < DELETE or held < 2 * peak_elements(self.program):
-            return self.lines
-        last: dict[str, int] = {}
-        for number, line in enumerate(self.lines):
-            last.update((word, number) for word in re.findall(r"\w+", line.code))
-        kept = set(re.findall(r"\w+", results))
-        lines: list[Line] = []
-        for number, line in enumerate(self.lines):
-            lines.append(line)
-            gone = [
-                one.name
-                for one in self.lines[:number]
-                if last.get(one.name) == number and one.name not in kept
-            ]
-            lines += [Line("", f"del {', '.join(gone)}")] if gone else []
-        return lines
-
-
-def _docstring(lines: Sequence[str]) -> list[str]:
-    quotes = '"""'
-    if len(lines) == 1:
-        return [f"    {quotes}{lines[0]}{quotes}"]
-    return [f"    {quotes}{lines[0]}", *(f"    {line}".rstrip() for line in lines[1:]), f"    {quotes}"]
-
-
-def _readers(program: Program) -> Counter[str]:
-    operands = [operand for step in program.steps for operand in step.operands]
-    return Counter(operand.tensor for operand in (*operands, *(out.operand for out in program.outputs)))
-
-
-def used(lines: Sequence[Line], results: str) -> list[Line]:
-    """The lines less those whose names nobody reads.
-
-    >>> [line.name for line in used([Line("a", "1"), Line("b", "2"), Line("", "a.add_(1)")], "a")]
-    ['a', '']
-    """
-    words = set(re.findall(r"\w+", results))
-    kept: list[Line] = []
-    for line in reversed(lines):
-        if not line.name or line.name in words:
-            kept.append(line)
-            words.update(re.findall(r"\w+", line.code))
-    return kept[::-1]
 
 
 def unused(label: str, taken: frozenset[str]) -> str:
