@@ -1,14 +1,4 @@
-"""Programs that run: a program, its source for each library, and the function that this defines.
-
->>> import numpy as np
->>> from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
->>> inputs = (Input("A", ("i", "k"), ("i", "k")), Input("x", ("k",), ("k",)))
->>> step = Step("s", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",))
->>> result = Output(Operand("s", ("i",)), ("i",), ("i",))
->>> run = Compiled(Program(inputs, (step,), (result,), {"i": 2, "k": 3}), "tensor")
->>> run(A=np.ones((2, 3)), x=np.ones(3)), run.flops
-(array([3., 3.]), 12)
-"""
+"""Programs that run: a program, its source for each library, and the function that this defines."""
 
 from __future__ import annotations
 
@@ -20,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad_eg.emit import emit
 from tensorgrad_eg.emit.code import plain
+from tensorgrad_eg.emit.writer import emit
 from tensorgrad_eg.errors import MissingExtraError
 from tensorgrad_eg.program.arrays import Signature, kind
 from tensorgrad_eg.program.cost import total_flops
@@ -53,8 +43,13 @@ class Compiled:
     its edges is broadcast without a copy, and NumPy lets nobody write into such an array. With `forms` the
     program computes pieces, and results are `Structured`: sums of products of these, which `forms` describe.
 
-    >>> Compiled(Program((), (), (), {}), "list")()
-    []
+    >>> from tensorgrad_eg.program.program import Operand
+    >>> inputs = (Input("A", ("i", "k"), ("i", "k")), Input("x", ("k",), ("k",)))
+    >>> step = Step("s", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",))
+    >>> result = Output(Operand("s", ("i",)), ("i",), ("i",))
+    >>> run = Compiled(Program(inputs, (step,), (result,), {"i": 2, "k": 3}), "tensor")
+    >>> run(A=np.ones((2, 3)), x=np.ones(3)), run.flops
+    (array([3., 3.]), 12)
     """
 
     def __init__(
@@ -75,8 +70,7 @@ class Compiled:
         self.program = program if arranged else rename(arrange(fold(nested(program))))
         self.structure: Structure = structure
         self.assumptions = tuple(assumptions)
-        self.forms: tuple[Form, ...] | None = None if forms is None else ()
-        names = {} if arranged or forms is None else {str(n): name for n, name in enumerate(self.names)}
+        names = {} if arranged else {str(n): name for n, name in enumerate(self._pieces())}
         self.forms = None if forms is None else tuple(form.renamed(names) for form in forms)
         self._functions: dict[str, Callable[..., Any]] = {}
 
@@ -179,14 +173,12 @@ class Compiled:
         whole = Compiled(assembly(self.forms or ()), self.structure).code(backend, comments=comments)
         imports, _, body = whole.partition("\n\n\ndef plan(")
         missing = [line for line in imports.splitlines() if line not in source.splitlines()]
-        said = self._comments() if comments else [""]
-        return "\n".join([*missing, source, *said, f"def dense({body}"])
-
-    def _comments(self) -> list[str]:
         pieces = ", ".join(self.names)
-        returned = f"plan returns [{pieces}], and dense(*plan(...)) is"
-        returned = returned if pieces else "nothing is left to compute:"
-        return ["", f"# {returned}", *(f"# {plain(text)}" for text in self.formulas())]
+        returned = (
+            f"plan returns [{pieces}], and dense(*plan(...)) is" if pieces else "nothing is left to compute:"
+        )
+        said = ["", f"# {returned}", *(f"# {plain(text)}" for text in self.formulas())]
+        return "\n".join([*missing, source, *(said if comments else [""]), f"def dense({body}"])
 
     def formulas(self) -> list[str]:
         """How each structured result is made of its pieces.

@@ -8,19 +8,20 @@ inputs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from tensorgrad_eg.emit.code import LINE, Code, identifiers, plain, scaled
-from tensorgrad_eg.emit.library import Library
+from tensorgrad_eg.emit.code import LINE, Code, bracketed, identifiers, letters, plain, scaled
+from tensorgrad_eg.emit.library import LIBRARIES, Library
 from tensorgrad_eg.emit.source import Line, deleting, function, gathered, header, read_lines, whole
 from tensorgrad_eg.emit.steps import build, reads
 from tensorgrad_eg.emit.sums import Accumulation, accumulations, added_on_diagonal, embed, joined
 from tensorgrad_eg.emit.tensors import Value, arranged, permuted
+from tensorgrad_eg.errors import BackendError
 from tensorgrad_eg.program.diagonals import Diagonal
 from tensorgrad_eg.program.folding import fold
-from tensorgrad_eg.program.notation import Formula, formula, indexed
+from tensorgrad_eg.program.notation import SIGMA, Formula, formula, indexed, subscript
 from tensorgrad_eg.program.program import Operand, Output, Program, Step, Structure
 
 INLINE = 50
@@ -28,13 +29,39 @@ RETURNED = 76
 CROWD = 4
 
 
+BACKENDS = (*LIBRARIES, "opt_einsum")
+
+
+def emit(program: Program, backend: str, structure: Structure | None = None, comments: bool = True) -> str:
+    """A program as source that runs when it is pasted into an empty file: a function `plan` of the arrays it
+    reads.
+
+    `structure` says how results are returned: "tensor", "list", or the keys of a dict; by default one tensor
+    alone, several as a list. A result that is an argument unchanged is copied; results may share memory with
+    one another, and a result that does not depend on one of its edges is broadcast without a copy (in NumPy
+    such an array cannot be written to). Without `comments` no line says what it computes.
+
+    >>> print(emit(Program((), (), (), {}), "numpy"))
+    import numpy as np
+    <BLANKLINE>
+    <BLANKLINE>
+    def plan(dtype=None):
+        \"\"\"Return an empty list.\"\"\"
+        return []
+    <BLANKLINE>
+    """
+    wanted: Structure = structure or ("tensor" if len(program.outputs) == 1 else "list")
+    if backend == "opt_einsum":
+        return OptEinsumWriter(program, wanted, comments).write()
+    if backend not in LIBRARIES:
+        raise BackendError.of(backend, BACKENDS)
+    return Writer(program, LIBRARIES[backend](), wanted, comments).write()
+
+
 class Writer:
     """Writes one program for one library; `lines` grows as the steps are taken in order."""
 
-    def __init__(
-        self, program: Program, library: Library, structure: Structure, comments: bool = True
-    ) -> None:
-        """Take a program; nothing is written yet."""
+    def __init__(self, program: Program, library: Library, structure: Structure, comments: bool) -> None:
         self.program = fold(program)
         self.structure, self.comments = structure, comments
         self.steps = {step.name: step for step in self.program.steps}
@@ -215,7 +242,7 @@ class Writer:
         labels = dict(zip(step.edges, edges, strict=True))
         for label in step.labels:
             if label not in labels:
-                labels[label] = unused(label, taken | frozenset(labels.values()))
+                labels[label] = _unused(label, taken | frozenset(labels.values()))
         inside = taken | frozenset(labels.values())
         operands = [
             self.formula(operand.tensor, tuple(labels[edge] for edge in operand.edges), inside)
@@ -257,12 +284,118 @@ class Writer:
         return arranged(self.library, self.read(out.operand), out, self.program.sizes)
 
 
-def unused(label: str, taken: frozenset[str]) -> str:
-    """The label, with as many primes as it takes to be none of those taken.
+class _OptEinsum(Library):
+    imports = ("import numpy as np", "from opt_einsum import contract")
 
-    >>> unused("i", frozenset({"i"}))
-    "i'"
-    """
+
+class OptEinsumWriter(Writer):
+    """Every run of contractions whose intermediates nobody else reads is one `contract` with its path."""
+
+    def __init__(self, program: Program, structure: Structure, comments: bool) -> None:
+        super().__init__(program, _OptEinsum(), structure, comments)
+        self.groups = self._groups()
+        self.members = {name for group in self.groups.values() for name in group[:-1]}
+
+    def take(self, step: Step) -> None:
+        """Write a step, unless it is inside a group that a later step ends."""
+        if step.name not in self.members:
+            super().take(step)
+
+    def _groups(self) -> dict[str, list[str]]:
+        """For the last step of every group, which sums something, the group's steps in order."""
+        places = {step.name: place for place, step in enumerate(self.program.steps)}
+        owner: dict[str, str] = {}
+        groups: dict[str, list[str]] = {}
+        for step in reversed(self.program.steps):
+            if not self._is_product(step) or not (step.over or step.name in owner):
+                continue
+            root = owner.get(step.name, step.name)
+            groups.setdefault(root, []).append(step.name)
+            for operand in step.operands:
+                whole = len(set(operand.edges)) == len(operand.edges)
+                if self.readers[operand.tensor] == 1 and whole and operand.tensor in self.steps:
+                    owner[operand.tensor] = root
+        return {root: sorted(group, key=places.__getitem__) for root, group in groups.items()}
+
+    def _is_product(self, step: Step) -> bool:
+        kinds = [self.steps[o.tensor].kind for o in step.operands if o.tensor in self.steps]
+        return step.kind == "contract" and len(step.operands) == 2 and "constant" not in kinds
+
+    def built(self, step: Step) -> tuple[Value, str]:
+        """The value of a step; a group takes named tensors only, so that its call stays readable."""
+        if step.name not in self.groups:
+            return super().built(step)
+        leaves, path, labels = self._flattened(step)
+        for leaf in leaves:
+            if leaf.tensor in self.inlined:
+                self.assign_inlined(leaf.tensor)
+        names = letters(labels)
+        subscripts = ",".join("".join(names[edge] for edge in leaf.edges) for leaf in leaves)
+        equation = f'"{subscripts}->{"".join(names[edge] for edge in step.edges)}"'
+        arguments = [equation, *(self.names[leaf.tensor] for leaf in leaves)]
+        if len(path) > 1:
+            arguments.append(f"optimize=[{', '.join(map(str, path))}]")
+        code = Code(bracketed("contract(", arguments, ")", 4, len(self.names[step.name]) + 7))
+        return Value(code, step.edges, fresh=True), self.comment(step.name, step.edges)
+
+    def formula(self, name: str, edges: tuple[str, ...], taken: frozenset[str], top: bool = False) -> Formula:
+        """As for every writer, with a group as one product of all that it reads."""
+        if name not in self.groups or not (top or name in self.inlined):
+            return super().formula(name, edges, taken, top)
+        leaves, _, labels = self._flattened(self.steps[name])
+        new = dict(zip(self.steps[name].edges, edges, strict=True))
+        for label in labels:
+            if label not in new:
+                new[label] = _unused(label, taken | frozenset(new.values()))
+        factors = (indexed(self.names[o.tensor], [new[edge] for edge in o.edges]) for o in leaves)
+        sums = [new[label] for label in labels if label not in self.steps[name].edges]
+        return Formula(f"Σ_{subscript(sums)} {' '.join(factors)}", SIGMA)
+
+    def _flattened(self, root: Step) -> tuple[list[Operand], list[tuple[int, int]], list[str]]:
+        """The tensors that a group reads, under labels of the group; the path through them; all labels."""
+        group = self.groups[root.name]
+        axes: dict[str, tuple[str, ...]] = {root.name: root.edges}
+        labels = list(root.edges)
+        reading: dict[str, list[Operand]] = {}
+        for name in reversed(group):
+            step = self.steps[name]
+            new = dict(zip(step.edges, axes[name], strict=True))
+            for edge in step.over:
+                new[edge] = _unused(edge, frozenset(labels))
+                labels.append(new[edge])
+            reading[name] = [Operand(o.tensor, tuple(new[edge] for edge in o.edges)) for o in step.operands]
+            axes.update((o.tensor, o.edges) for o in reading[name] if o.tensor in group)
+        return *_path(group, reading), labels
+
+
+def _path(
+    group: Sequence[str], reading: Mapping[str, Sequence[Operand]]
+) -> tuple[list[Operand], list[tuple[int, int]]]:
+    """The leaves from left to right, and the path: two positions go out, their product joins at the end."""
+    leaves: dict[str, Operand] = {}
+    stack = [(group[-1], Operand(group[-1], ()))]
+    while stack:
+        key, operand = stack.pop()
+        if operand.tensor in reading:
+            parts = enumerate(reading[operand.tensor])
+            stack += reversed([(f"{operand.tensor} {place}", part) for place, part in parts])
+        else:
+            leaves[key] = operand
+    present = list(leaves)
+    path = []
+    for name in group:
+        keys = [
+            o.tensor if o.tensor in reading else f"{name} {place}" for place, o in enumerate(reading[name])
+        ]
+        first, second = sorted(present.index(key) for key in keys)
+        path.append((first, second))
+        del present[second], present[first]
+        present.append(name)
+    return list(leaves.values()), path
+
+
+def _unused(label: str, taken: frozenset[str]) -> str:
+    """The label, with as many primes as it takes to be none of those taken."""
     while label in taken:
         label += "'"
     return label
