@@ -21,8 +21,7 @@ from os import PathLike
 
 from tensorgrad_eg.collector import patient
 from tensorgrad_eg.deadline import Deadline
-from tensorgrad_eg.diagram import draw
-from tensorgrad_eg.diagram.display import Diagram
+from tensorgrad_eg.diagram import Diagram, draw
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.processes import import_engine
 from tensorgrad_eg.egraph.saturate import Report

@@ -14,7 +14,7 @@ import pytest
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
 from tensorgrad_eg.diagram import Diagram, draw, render
-from tensorgrad_eg.diagram.palette import BOXES, NODES
+from tensorgrad_eg.diagram.dot import BOXES, NODES
 from tensorgrad_eg.diagram.picture import BOX_KINDS, NODE_KINDS
 from tensorgrad_eg.errors import OperandError, RendererError
 

@@ -5,7 +5,7 @@ Only when everything is there does `finish` see which wires need a black dot.
 
 >>> sketch = Sketch()
 >>> k = sketch.wire("k")
->>> ends = [sketch.attach(k, sketch.node("variable", name)) for name in ("A", "x")]
+>>> ends = [sketch.attach(k, sketch.place("variable", name)) for name in ("A", "x")]
 >>> [wire.targets for wire in sketch.finish().wires]
 [('A', 'x')]
 """
@@ -14,18 +14,46 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 
 from tensorgrad_eg.diagram.picture import Box, End, Node, Picture, Wire
 
 Wires = Mapping[str, int]  # edge name -> wire
 
 
-class Sketch:
-    """The nodes, boxes and wires so far.
+#: More marks than this make no picture; the rest is left out, and the picture says so.
+MOST_NODES = 240
 
-    >>> Sketch().finish().nodes
-    ()
+_POWERS = {
+    Fraction(2): "square",
+    Fraction(-1): "reciprocal",
+    Fraction(1, 2): "square root",
+    Fraction(-1, 2): "1 / square root",
+}
+
+
+def power_label(exponent: Fraction) -> str:
+    """What a box around something that is raised to a power says.
+
+    >>> power_label(Fraction(2)), power_label(Fraction(3))
+    ('square', 'power 3')
     """
+    return _POWERS.get(exponent, f"power {exponent}")
+
+
+def sign(factor: Fraction, first: bool) -> str:
+    """What stands before a term of a sum.
+
+    >>> sign(Fraction(1), True), sign(Fraction(1), False), sign(Fraction(-1, 2), False)
+    ('', '+', '− 1/2')
+    """
+    number = "" if abs(factor) == 1 else str(abs(factor))
+    mark = "−" if factor < 0 else "" if first else "+"
+    return f"{mark} {number}".strip()
+
+
+class Sketch:
+    """The nodes, boxes and wires so far."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
@@ -37,34 +65,24 @@ class Sketch:
         self._over: dict[str, list[End]] = {}  # what a function sums over: where that leads through its frame
         self._joined: list[int] = []  # a wire that became part of another one
         self._done: set[int] = set()  # wires that have their dot
+        self.left_out = 0  # parts that are not shown
 
-    def node(self, kind: str, label: str, box: str = "") -> str:
-        """Add a node and return its key.
-
-        >>> sketch = Sketch()
-        >>> sketch.node("variable", "A"), sketch.node("variable", "A")
-        ('A', 'A 2')
-        """
+    def place(self, kind: str, label: str, box: str = "", axes: Iterable[tuple[int, str]] = ()) -> str:
+        """Add a node, and let wires end there, each at the axis of a name; return its key."""
         key = self._key(label or kind)
         self.nodes[key] = Node(key, kind, label, box)
+        for wire, axis in axes:
+            self.attach(wire, key, axis)
         return key
 
     def box(self, kind: str, label: str, parent: str = "") -> str:
-        """Add a box and return its key.
-
-        >>> Sketch().box("function", "tanh")
-        'tanh'
-        """
+        """Add a box and return its key."""
         key = self._key(label or kind)
         self.boxes[key] = Box(key, kind, label, parent)
         return key
 
     def wire(self, label: str, box: str = "") -> int:
-        """Add a wire without ends that belongs in a box.
-
-        >>> Sketch().wire("i")
-        0
-        """
+        """Add a wire without ends that belongs in a box."""
         self._labels.append(label)
         self._homes.append(box)
         self._ends.append([])
@@ -72,38 +90,27 @@ class Sketch:
         return len(self._joined) - 1
 
     def wires(self, edges: Iterable[str], box: str = "") -> dict[str, int]:
-        """Add one wire an edge.
-
-        >>> Sketch().wires(["i", "k"])
-        {'i': 0, 'k': 1}
-        """
+        """Add one wire an edge."""
         return {edge: self.wire(edge, box) for edge in edges}
 
     def summed(self, edges: Iterable[str], around: Wires, box: str = "") -> dict[str, int]:
-        """Add one wire an edge, called differently from the wires that are there already.
+        """Add one wire an edge, called differently from the wires that are there already."""
+        return self._apart({edge: edge for edge in edges}, map(self._label, around.values()), box)
 
-        >>> sketch = Sketch()
-        >>> k = sketch.wire("k")
-        >>> sketch.label(sketch.summed(["k"], {"i": k})["k"])
-        "k'"
-        """
-        taken = {self.label(wire) for wire in around.values()}
-        found = {}
-        for edge in edges:
-            name = edge
-            while name in taken:
+    def inner(self, edges: Iterable[str], outer: Wires, frame: str) -> dict[str, int]:
+        """Wires inside of a frame, called as they are outside."""
+        return self._apart({edge: self._label(outer[edge]) for edge in edges}, (), frame)
+
+    def _apart(self, names: Mapping[str, str], taken: Iterable[str], box: str) -> dict[str, int]:
+        used, found = set(taken), {}
+        for edge, name in names.items():
+            while name in used:
                 name += "'"
-            taken.add(name)
+            used.add(name)
             found[edge] = self.wire(name, box)
         return found
 
-    def label(self, wire: int) -> str:
-        """What a wire is called.
-
-        >>> sketch = Sketch()
-        >>> sketch.label(sketch.wire("k"))
-        'k'
-        """
+    def _label(self, wire: int) -> str:
         return self._labels[self._root(wire)]
 
     def attach(self, wire: int, target: str, axis: str = "", *, dot: bool = False) -> End:
@@ -122,10 +129,6 @@ class Sketch:
             first, second = second, first
         self._joined[second] = first
         self._ends[first] += self._ends[second]
-
-    def leg(self, wire: int, label: str, box: str) -> None:
-        """Let a wire end free, under a name."""
-        self.attach(wire, self.node("leg", label, box))
 
     def seal(self, inner: Wires, outer: Wires, box: str, over: Iterable[str] = ()) -> None:
         """Lead the wires inside a box, whose row is complete, through its frame; dots stay inside.
@@ -146,8 +149,46 @@ class Sketch:
                 ends[edge] = self.attach(outer[edge], copy)
         self._over[box] = [ends[edge] for edge in over]
 
-    def finish(self, description: str = "", note: str = "") -> Picture:
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return len(self.nodes) >= MOST_NODES
+
+    def panel(self, name: str, edges: Iterable[str]) -> tuple[str, dict[str, int]]:
+        """Begin a panel: its box, and a wire with a leg for each edge."""
+        box = self.box("panel", name)
+        self.row("", [box])
+        return box, self.stubs(edges, box)
+
+    def stubs(self, edges: Iterable[str], box: str) -> dict[str, int]:
+        """Wires that end in a leg each, inside of a box."""
+        wires = self.wires(edges, box)
+        for edge, wire in wires.items():
+            self.attach(wire, self.place("leg", edge, box))
+        return wires
+
+    def omit(self, box: str, axes: Iterable[tuple[int, str]]) -> str:
+        """Put an ellipsis in the place of something."""
+        self.left_out += 1
+        return self.place("elided", "…", box, axes)
+
+    def product(self, parts: Sequence[str], factor: Fraction, box: str) -> None:
+        """Put the parts of a product side by side, its numbers first."""
+        if factor != 1 or not parts:
+            parts = (self.place("text", str(factor), box), *parts)
+        self.row(box, sorted(parts, key=lambda key: not self._is_text(key)))
+
+    def _is_text(self, key: str) -> bool:
+        return key in self.nodes and self.nodes[key].kind == "text"
+
+    def _note(self) -> str:
+        """Say how much was left out, if anything was."""
+        parts = f"{self.left_out} part{'s' if self.left_out > 1 else ''}"
+        return f"{len(self.nodes)} marks are shown, {parts} left out (…)" if self.left_out else ""
+
+    def finish(self, description: str = "") -> Picture:
         """The picture: every wire with two ends, and what is right of what."""
+        note = self._note()
         for wire in self._roots():
             if not self._ends[wire]:
                 self._count(wire, self._homes[wire])
@@ -176,7 +217,7 @@ class Sketch:
     def _count(self, wire: int, box: str) -> None:
         """An edge that nothing has is summed by counting: write its size."""
         self._done.add(wire)
-        self.rows.setdefault(box, []).insert(0, self.node("text", f"|{self._labels[wire]}|", box))
+        self.rows.setdefault(box, []).insert(0, self.place("text", f"|{self._labels[wire]}|", box))
 
     def _stand(self, copy: str, box: str, ends: Sequence[End]) -> None:
         """Put a dot right of the first thing that it is tied to, or left where its wire is shorter so."""
