@@ -9,10 +9,12 @@
 
 from tensorgrad_eg import assume as assume
 from tensorgrad_eg import functions as functions
+from tensorgrad_eg.api import check_rules as check_rules
+from tensorgrad_eg.api import load_rules as load_rules
 from tensorgrad_eg.api import optimize as optimize
 from tensorgrad_eg.api import simplify as simplify
 from tensorgrad_eg.diagram import draw as _draw
-from tensorgrad_eg.emit.compiled import Structured as Structured
+from tensorgrad_eg.emit import Structured as Structured
 from tensorgrad_eg.errors import TensorgradError as TensorgradError
 from tensorgrad_eg.expr import Derivative as Derivative
 from tensorgrad_eg.expr import Tensor as Tensor
@@ -29,7 +31,5 @@ from tensorgrad_eg.expr import vjp as vjp
 from tensorgrad_eg.expr.tensor import METHODS as _METHODS
 from tensorgrad_eg.plan import Plan as Plan
 from tensorgrad_eg.plan import load as load
-from tensorgrad_eg.rulebook import check_rules as check_rules
-from tensorgrad_eg.rulebook import load_rules as load_rules
 
 _METHODS.simplify, _METHODS.draw = simplify, _draw

@@ -1,4 +1,4 @@
-"""The main job: from expressions to a plan.
+"""The calls: from expressions to a plan, or to a normal form; and rule files, looked at before they are used.
 
 Expressions are brought to a normal form in which every derivative is worked out, an e-graph of equal
 programs grows from it, and the cheapest of them is extracted for all outputs together.
@@ -6,22 +6,29 @@ programs grows from it, and the cheapest of them is extracted for all outputs to
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 from tensorgrad_eg.assume import Fact, checked
 from tensorgrad_eg.egraph.decode import decode
 from tensorgrad_eg.egraph.derive import derive, for_print, tidied
-from tensorgrad_eg.errors import OperandError
+from tensorgrad_eg.egraph.engine import Engine
+from tensorgrad_eg.errors import NumberError, OperandError, OptionError, RuleError
 from tensorgrad_eg.expr import Tensor, as_tensor, variables
 from tensorgrad_eg.expr.sizes import numbers as checked_numbers
 from tensorgrad_eg.extract.assumed import assumed
-from tensorgrad_eg.options import check_options
 from tensorgrad_eg.plan import Plan, plan_for
 from tensorgrad_eg.program.program import Structure
+from tensorgrad_eg.rules.catalogue import Rule, rules_of
+from tensorgrad_eg.rules.files import rule_files
 from tensorgrad_eg.search import Options
 
 Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
+
+_EXTRACT = ("greedy", "exact")
 
 
 def optimize(
@@ -79,7 +86,7 @@ def optimize(
         >>> [v.name for v in plan.inputs if plan.program.readers(v.name)]
         ['A']
     """
-    check_options(extract=extract, effort=effort, seed=seed)
+    _check_options(extract=extract, effort=effort, seed=seed)
     expressions, structure = _flat(wanted)
     numbers = checked_numbers(expressions, {} if sizes is None else sizes)
     options = Options(rules, assume, seconds, extract, effort, seed, structured, symmetric, verify)
@@ -109,3 +116,90 @@ def _flat(wanted: Wanted) -> tuple[list[Tensor], Structure]:
     if isinstance(wanted, list | tuple):
         return [as_tensor(e) for e in wanted], "list"
     raise OperandError.of(type(wanted).__name__)
+
+
+def _check_options(*, extract: str, effort: object, seed: object) -> None:
+    """Say which option has a value that it does not take, before anything long is begun."""
+    if extract not in _EXTRACT:
+        raise OptionError.of("extract", extract, _EXTRACT)
+    if type(effort) is bool or not isinstance(effort, Real) or not 0 <= float(effort) < math.inf:
+        raise NumberError(
+            f"effort={effort!r} is no effort: write a finite number, 0 for no search, 1 for the usual one, "
+            "2 for twice as much."
+        )
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise NumberError(f"seed={seed!r} is no seed: write an integer, 0 or more, such as seed=0.")
+
+
+@dataclass(frozen=True)
+class RuleReport:
+    """What a check of a rule file found: its rules or, if it cannot be used, the first mistake in it.
+
+    >>> print(RuleReport("mine.egg", (), "mine.egg:3: a closing parenthesis too many."))
+    mine.egg:3: a closing parenthesis too many.
+    """
+
+    file: str
+    rules: tuple[Rule, ...]
+    problem: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the file can be used."""
+        return not self.problem
+
+    def __str__(self) -> str:
+        """The mistake, or a line for each rule."""
+        lines = [f"{self.file}: {len(self.rules)} rule{'' if len(self.rules) == 1 else 's'}, no mistake"]
+        lines += [f"  {rule.line:4}  {rule.ruleset:14}  {rule.name}" for rule in self.rules]
+        return self.problem or "\n".join(lines)
+
+
+def load_rules(path: str | Path) -> tuple[Rule, ...]:
+    """The rules of a file, each with its name, ruleset, line and comment. It is checked, and nothing is run.
+
+    Raises:
+        RuleFileNotFoundError: if there is no such file.
+        RuleFileError: if it cannot be read: a folder, no UTF-8, too long.
+        ForbiddenRuleError: if it does something else than state rules.
+        RuleSyntaxError: if there is a mistake in it.
+        RuleError: if the engine cannot use one of its rules.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> path = Path(mkdtemp(), "mine.egg")
+        >>> text = '(rewrite (apply "sin" (apply "asin" a)) a :ruleset normalise :name "sin of asin")'
+        >>> _ = path.write_text(text)
+        >>> [(rule.name, rule.ruleset, rule.line) for rule in load_rules(path)]
+        [('sin of asin', 'normalise', 1)]
+    """
+    files = rule_files([path])
+    Engine(files)
+    own = set(rule_files())
+    return tuple(rules_of(file for file in files if file not in own))
+
+
+def check_rules(path: str | Path) -> RuleReport:
+    """Whether a rule file can be used, and what is wrong with it if it cannot. Nothing is planned or run.
+
+    The report has the rules, `ok`, and as text the first mistake. That a rule can be used does not say that
+    it is true: a plan made with it is checked for that.
+
+    Raises:
+        RuleFileNotFoundError: if there is no such file.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> path = Path(mkdtemp(), "mine.egg")
+        >>> _ = path.write_text('(output "out.txt" "text")')
+        >>> report = check_rules(path)
+        >>> report.ok
+        False
+        >>> print(report)
+        mine.egg:1: 'output' writes a file. A rule file states rules and nothing else; nothing of it was run.
+    """
+    name = Path(path).name
+    try:
+        return RuleReport(name, load_rules(path))
+    except RuleError as error:
+        return RuleReport(name, (), str(error))

@@ -23,7 +23,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 
 from tensorgrad_eg.errors import TensorgradError, suggestion
-from tensorgrad_eg.job import Answer, Job, check_drawing, check_library
+from tensorgrad_eg.job import Answer, Job, check_outputs
 from tensorgrad_eg.rules.catalogue import rules_of
 from tensorgrad_eg.rules.files import rule_files, rule_folder
 
@@ -174,8 +174,7 @@ def grad(texts: Words, wrt: Words, code: str, drawing: str | None, as_json: bool
     """Differentiate: gradient, steps, cost and code."""
     if not wrt:
         raise click.UsageError("by which variable? Add it, as in --wrt W or --wrt W1,W2")
-    check_library(code)
-    check_drawing(drawing)
+    check_outputs(code, drawing)
     job = Job.read(texts, wrt, **rest)
     _show(job, [job.result(), job.steps(), job.cost(), job.code(code)], drawing, as_json)
 
@@ -184,8 +183,7 @@ def grad(texts: Words, wrt: Words, code: str, drawing: str | None, as_json: bool
 @_options(_search, _code, _draw)
 def optimize(texts: Words, wrt: Words, code: str, drawing: str | None, as_json: bool, **rest: Any) -> None:
     """Find the cheapest program: cost and code."""
-    check_library(code)
-    check_drawing(drawing)
+    check_outputs(code, drawing)
     job = Job.read(texts, wrt, **rest)
     _show(job, [job.cost(), job.code(code)], drawing, as_json)
 
@@ -208,7 +206,7 @@ def explain(texts: Words, wrt: Words, as_json: bool, **rest: Any) -> None:
 )
 def draw(texts: Words, wrt: Words, sizes: Words, output: str | None, plan: bool, as_json: bool) -> None:
     """Draw an expression, or the program for it."""
-    check_drawing(output)
+    check_outputs(drawing=output)
     job = Job.read(texts, wrt, sizes)
     diagram = job.plan.draw() if plan else job.drawing()
     if output:

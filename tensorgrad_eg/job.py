@@ -161,24 +161,17 @@ class Job:
         return draw(self.results if len(self.results) > 1 else next(iter(self.results.values())))
 
 
-def check_library(name: str) -> str:
-    """Return the name of a library that code can be written for, before anything long is begun.
+def check_outputs(library: str = "torch", drawing: str | None = None) -> None:
+    """Refuse a library that no code is written for, or a picture that could not be saved.
 
-    >>> check_library("torch")
-    'torch'
+    That is done before anything long is begun.
+
+    >>> check_outputs("numpy", "gradient.svg")
     """
-    if name not in BACKENDS:
-        raise BackendError.of(name, BACKENDS)
-    return name
-
-
-def check_drawing(path: str | None) -> None:
-    """Refuse a picture that could not be saved, before anything long is begun.
-
-    >>> check_drawing("gradient.svg")
-    """
-    if path is not None:
-        check_picture(path)
+    if library not in BACKENDS:
+        raise BackendError.of(library, BACKENDS)
+    if drawing is not None:
+        check_picture(drawing)
 
 
 def label(name: str, tensor: Tensor) -> str:

@@ -19,13 +19,12 @@ from dataclasses import replace
 from functools import cached_property, partial
 from os import PathLike
 
-from tensorgrad_eg.collector import patient
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.diagram import Diagram, draw
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.processes import import_engine
 from tensorgrad_eg.egraph.saturate import Report
-from tensorgrad_eg.emit.compiled import Compiled, result_names
+from tensorgrad_eg.emit import Compiled, result_names
 from tensorgrad_eg.errors import (
     DetachedPlanError,
     LostTermError,
@@ -48,7 +47,7 @@ from tensorgrad_eg.program.forms import Form
 from tensorgrad_eg.program.notation import indexed
 from tensorgrad_eg.program.program import Program, Structure
 from tensorgrad_eg.program.table import table
-from tensorgrad_eg.progress import Progress, shown
+from tensorgrad_eg.running import Progress, patient, shown
 from tensorgrad_eg.search import Options, Search, engines, search
 from tensorgrad_eg.verify.plans import PlanCheck, check_plan
 from tensorgrad_eg.verify.promise import Broken, Promise, kept

@@ -41,9 +41,9 @@ from tensorgrad_eg.program.cost import Baseline, total_flops
 from tensorgrad_eg.program.folding import fold
 from tensorgrad_eg.program.forms import Form, settled
 from tensorgrad_eg.program.program import Input, Program, Structure
-from tensorgrad_eg.progress import Progress
 from tensorgrad_eg.rules.files import RuleFile, rule_files
 from tensorgrad_eg.rules.phases import DERIVE, SEARCH
+from tensorgrad_eg.running import Progress
 
 #: The part of the time left in which modes of differentiation are worked out that may cost less.
 _MODES = 0.5

@@ -12,7 +12,6 @@ from clocks import Clock
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.collector import patient
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.derive import derive
 from tensorgrad_eg.egraph.engine import Engine
@@ -22,6 +21,7 @@ from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.alias import aliases, closed
 from tensorgrad_eg.extract.extract import search
 from tensorgrad_eg.rules.phases import NORMAL
+from tensorgrad_eg.running import patient
 from tensorgrad_eg.verify import check_snapshot
 
 

@@ -19,18 +19,16 @@ MODULES = {
 ORDER = (
     *(
         "errors",
-        "collector",
         "deadline",
+        "running",
         "writing",
-        "progress",
-        "options",
         "expr",
         "functions",
         "assume",
         "rules",
         "egraph",
     ),
-    *("rulebook", "program", "extract", "search", "emit", "diagram", "verify", "explain", "plan", "api"),
+    *("program", "extract", "search", "emit", "diagram", "verify", "explain", "plan", "api"),
     *("__init__", "job", "cli", "__main__"),
 )
 
