@@ -251,3 +251,14 @@ def test_names_that_are_no_words() -> None:
     source = draw(theta).svg()
     assert "θ" in source
     assert "größe" in source
+
+
+def test_titles_mean_nothing_to_graphviz() -> None:
+    """What is DOT's own notation in the name of a result (ports, markup, escapes) is shown as it is."""
+    titles = ["a:n", "<b>x</b>", "100 %\\N", '"q"']
+    root = ElementTree.fromstring(draw(dict.fromkeys(titles, (A @ x).sum())).svg())
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert [f"{title} =" for title in titles] == [text for text in texts if text and text.endswith(" =")]
+    panels = draw({title: F.tanh(A @ x) for title in titles})
+    functions = sum(box.kind == "function" for box in panels.picture.boxes)
+    assert panels.svg().count("<path") == len(panels.picture.wires) + functions

@@ -13,6 +13,7 @@ import numpy as np
 from tensorgrad_eg.emit.code import plain
 from tensorgrad_eg.emit.writer import emit
 from tensorgrad_eg.errors import MissingExtraError
+from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.program.arrays import Signature, kind
 from tensorgrad_eg.program.cost import total_flops
 from tensorgrad_eg.program.diagonals import nested
@@ -121,12 +122,8 @@ class Compiled:
     def _pieces(self) -> list[str]:
         found: list[str] = []
         for out in self.outputs:
-            name = out.operand.tensor
-            if len(set(out.operand.edges)) < len(out.operand.edges):
-                name = f"{name}_diagonal"
-            while name in found:
-                name += "_"
-            found.append(name)
+            whole = len(set(out.operand.edges)) == len(out.operand.edges)
+            found.append(fresh(out.operand.tensor if whole else f"{out.operand.tensor}_diagonal", found))
         return found
 
     def __call__(self, /, **arrays: Any) -> Any:

@@ -19,6 +19,7 @@ from tensorgrad_eg.emit.steps import build, reads
 from tensorgrad_eg.emit.sums import Accumulation, accumulations, added_on_diagonal, embed, joined
 from tensorgrad_eg.emit.tensors import Value, arranged, permuted
 from tensorgrad_eg.errors import BackendError
+from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.program.diagonals import Diagonal
 from tensorgrad_eg.program.folding import fold
 from tensorgrad_eg.program.notation import SIGMA, Formula, formula, indexed, subscript
@@ -242,7 +243,7 @@ class Writer:
         labels = dict(zip(step.edges, edges, strict=True))
         for label in step.labels:
             if label not in labels:
-                labels[label] = _unused(label, taken | frozenset(labels.values()))
+                labels[label] = fresh(label, taken | frozenset(labels.values()))
         inside = taken | frozenset(labels.values())
         operands = [
             self.formula(operand.tensor, tuple(labels[edge] for edge in operand.edges), inside)
@@ -346,7 +347,7 @@ class OptEinsumWriter(Writer):
         new = dict(zip(self.steps[name].edges, edges, strict=True))
         for label in labels:
             if label not in new:
-                new[label] = _unused(label, taken | frozenset(new.values()))
+                new[label] = fresh(label, taken | frozenset(new.values()))
         factors = (indexed(self.names[o.tensor], [new[edge] for edge in o.edges]) for o in leaves)
         sums = [new[label] for label in labels if label not in self.steps[name].edges]
         return Formula(f"Σ_{subscript(sums)} {' '.join(factors)}", SIGMA)
@@ -361,7 +362,7 @@ class OptEinsumWriter(Writer):
             step = self.steps[name]
             new = dict(zip(step.edges, axes[name], strict=True))
             for edge in step.over:
-                new[edge] = _unused(edge, frozenset(labels))
+                new[edge] = fresh(edge, frozenset(labels))
                 labels.append(new[edge])
             reading[name] = [Operand(o.tensor, tuple(new[edge] for edge in o.edges)) for o in step.operands]
             axes.update((o.tensor, o.edges) for o in reading[name] if o.tensor in group)
@@ -392,10 +393,3 @@ def _path(
         del present[second], present[first]
         present.append(name)
     return list(leaves.values()), path
-
-
-def _unused(label: str, taken: frozenset[str]) -> str:
-    """The label, with as many primes as it takes to be none of those taken."""
-    while label in taken:
-        label += "'"
-    return label
