@@ -36,11 +36,7 @@ _EINSUM = re.compile(r"[\w\s,]*->[\w\s]*")
 
 @dataclass(frozen=True)
 class Answer:
-    """One part of an answer: its title, what a person reads, and what a program reads.
-
-    >>> Answer("Cost", "none", {}).title
-    'Cost'
-    """
+    """One part of an answer: its title, what a person reads, and what a program reads."""
 
     title: str
     text: str
@@ -78,10 +74,10 @@ class Job:
         dict_keys(['df_dx', 'dg_dx'])
         """
         expressions, edges = _read_texts(texts)
-        results = _derivatives(expressions, split(wrt)) or expressions
+        results = _derivatives(expressions, _split(wrt)) or expressions
         known = variables(expressions.values())
         facts = [tg.assume.read(text, known) for text in assume]
-        return cls(expressions, results, edges, read_sizes(sizes, edges), {**options, "assume": facts})
+        return cls(expressions, results, edges, _read_sizes(sizes, edges), {**options, "assume": facts})
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -118,7 +114,7 @@ class Job:
 
     def result(self) -> Answer:
         """The results as formulas."""
-        lines = [f"{label(name, tensor)} = {tensor}" for name, tensor in self.simplified.items()]
+        lines = [f"{_label(name, tensor)} = {tensor}" for name, tensor in self.simplified.items()]
         found = [
             {"name": name, "edges": list(tensor.edges), "expression": str(tensor)}
             for name, tensor in self.simplified.items()
@@ -128,10 +124,7 @@ class Job:
     def steps(self) -> Answer:
         """The derivation of the plan."""
         derivation = self.plan.explain()
-        data = derivation.to_json()
-        return Answer(
-            "Steps", str(derivation), {"derivation": json.loads(data) if isinstance(data, str) else data}
-        )
+        return Answer("Steps", str(derivation), {"derivation": json.loads(derivation.to_json())})
 
     def cost(self) -> Answer:
         """The plan and what it costs."""
@@ -174,36 +167,21 @@ def check_outputs(library: str = "torch", drawing: str | None = None) -> None:
         check_picture(drawing)
 
 
-def label(name: str, tensor: Tensor) -> str:
-    """A name with the edges of what it names.
-
-    >>> label("dx", tg.Variable("x", ["k"]))
-    'dx[k]'
-    """
+def _label(name: str, tensor: Tensor) -> str:
+    """A name with the edges of what it names."""
     return f"{name}[{','.join(tensor.edges)}]" if tensor.edges else name
 
 
-def split(words: Iterable[str]) -> list[str]:
-    """Words, each of which may be several with commas between them.
-
-    >>> split(["W1,W2", "b"])
-    ['W1', 'W2', 'b']
-    """
+def _split(words: Iterable[str]) -> list[str]:
+    """Words, each of which may be several with commas between them."""
     return [word for text in words for word in re.split(r"[,\s]+", text) if word]
 
 
-def read_sizes(texts: Iterable[str], edges: Mapping[str, str]) -> dict[str, int]:
-    """Sizes by symbol, from what is typed with the names of edges.
-
-    >>> read_sizes(["i=3, k=4"], {"i": "i", "k": "k"})
-    {'i': 3, 'k': 4}
-    >>> read_sizes(["i:3"], {"i": "i"})
-    Traceback (most recent call last):
-    tensorgrad_eg.errors.ArgumentError: 'i:3' is no size: write edge=number, as in --sizes b=128,x=100
-    """
+def _read_sizes(texts: Iterable[str], edges: Mapping[str, str]) -> dict[str, int]:
+    """Sizes by symbol, from what is typed with the names of edges."""
     found: dict[str, int] = {}
     origin: dict[str, str] = {}
-    for word in split(texts):
+    for word in _split(texts):
         match = re.fullmatch(r"(\w+)=([0-9][0-9_]*)", word)
         if not match:
             raise ArgumentError(f"'{word}' is no size: write edge=number, as in --sizes b=128,x=100")

@@ -146,10 +146,13 @@ class _Routing:
         self.picture, self.line = picture, line
         self.layout = Layout()
         self.wires: dict[str, list[int]] = {}
+        self.ends: dict[int, list[End]] = {}  # the left and the right end of each wire
         for at, wire in enumerate(picture.wires):
             first, second = wire.targets
             if first in line.xs or first in line.spans:
                 self.wires.setdefault(picture.common(first, second), []).append(at)
+                ends = (wire.first, wire.second)
+                self.ends[at] = sorted(ends, key=lambda end: line.middle(end.target))
 
     def routed(self, box: str) -> Layout:
         """The layout of a box, its line at height 0."""
@@ -207,35 +210,27 @@ class _Routing:
     def _hangs(self, at: int) -> bool:
         return any(self.picture.sides.get(key) == "down" for key in self.picture.wires[at].targets)
 
-    def _between(self, at: int) -> tuple[float, float, str, str]:
+    def _between(self, at: int) -> tuple[float, float, list[str]]:
         """Short wires first; those between the same two things together."""
-        keys = sorted(self.picture.wires[at].targets, key=lambda key: (self.line.middle(key), key))
-        left, right = (self.line.middle(key) for key in keys)
-        legs = [key for key in keys if self.picture.kind(key) == "leg"]
-        return right - left, left, *(keys if legs else sorted(keys))  # type: ignore[return-value]
-
-    def _ordered(self, at: int) -> tuple[End, End]:
-        wire = self.picture.wires[at]
-        first, second = sorted((wire.first, wire.second), key=lambda end: self.line.middle(end.target))
-        return first, second
+        left, right = (end.target for end in self.ends[at])
+        start, end = self.line.middle(left), self.line.middle(right)
+        return end - start, start, [left, right] if self._has_leg(at) else sorted([left, right])
 
     def _direct(self, at: int, box: str) -> bool:
-        left, right = self._ordered(at)
-        if left.target == right.target:
-            return False
-        return self._has_leg(left, right) or self.picture.adjacent(box, left.target, right.target)
+        left, right = (end.target for end in self.ends[at])
+        return left != right and (self._has_leg(at) or self.picture.adjacent(box, left, right))
 
-    def _has_leg(self, *ends: End) -> bool:
-        return any(self.picture.kind(end.target) == "leg" for end in ends)
+    def _has_leg(self, at: int) -> bool:
+        return "leg" in map(self.picture.kind, self.picture.wires[at].targets)
 
     def _straight(self, group: list[int]) -> float:
         """Draw wires between neighbours, and return how far they and their names go up and down."""
         height = 0.0
         for number, at in enumerate(group):
-            left, right = self._ordered(at)
+            left, right = self.ends[at]
             bow = ((len(group) - 1) / 2 - number) * (LINE + 3)
             start, end = self._side(left, right, bow), self._side(right, left, bow)
-            level = {left.target, right.target} <= {*self.layout.frames} or self._has_leg(left, right)
+            level = {left.target, right.target} <= {*self.layout.frames} or self._has_leg(at)
             rise = 0.0 if level else bow
             curve = _straight(start, end, rise - (start.y + end.y) / 2 if rise else 0.0)
             y = (rise or (start.y + end.y) / 2) + (_WORD if bow >= 0 else -_WORD)
@@ -267,7 +262,7 @@ class _Routing:
 
     def _arc(self, at: int, box: str, arcs: list[tuple[float, float, float]]) -> float:
         """Draw a wire over or under what is in its way, and return how far it and its name go."""
-        left, right = self._ordered(at)
+        left, right = self.ends[at]
         if left.target == right.target and left.target in self.layout.points:
             return self._self_loop(at, left, arcs)
         span = self.line.middle(left.target), self.line.middle(right.target)

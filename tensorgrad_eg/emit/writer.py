@@ -15,8 +15,15 @@ from fractions import Fraction
 from tensorgrad_eg.emit.code import LINE, Code, bracketed, identifiers, letters, plain, scaled
 from tensorgrad_eg.emit.library import LIBRARIES, Library
 from tensorgrad_eg.emit.source import Line, deleting, function, gathered, header, read_lines, whole
-from tensorgrad_eg.emit.steps import build, reads
-from tensorgrad_eg.emit.sums import Accumulation, accumulations, added_on_diagonal, embed, joined
+from tensorgrad_eg.emit.steps import (
+    Accumulation,
+    accumulations,
+    added_on_diagonal,
+    build,
+    embed,
+    joined,
+    reads,
+)
 from tensorgrad_eg.emit.tensors import Value, arranged, permuted
 from tensorgrad_eg.errors import BackendError
 from tensorgrad_eg.expr import fresh
