@@ -24,33 +24,6 @@ Wires = Mapping[str, int]  # edge name -> wire
 #: More marks than this make no picture; the rest is left out, and the picture says so.
 MOST_NODES = 240
 
-_POWERS = {
-    Fraction(2): "square",
-    Fraction(-1): "reciprocal",
-    Fraction(1, 2): "square root",
-    Fraction(-1, 2): "1 / square root",
-}
-
-
-def power_label(exponent: Fraction) -> str:
-    """What a box around something that is raised to a power says.
-
-    >>> power_label(Fraction(2)), power_label(Fraction(3))
-    ('square', 'power 3')
-    """
-    return _POWERS.get(exponent, f"power {exponent}")
-
-
-def sign(factor: Fraction, first: bool) -> str:
-    """What stands before a term of a sum.
-
-    >>> sign(Fraction(1), True), sign(Fraction(1), False), sign(Fraction(-1, 2), False)
-    ('', '+', '− 1/2')
-    """
-    number = "" if abs(factor) == 1 else str(abs(factor))
-    mark = "−" if factor < 0 else "" if first else "+"
-    return f"{mark} {number}".strip()
-
 
 class Sketch:
     """The nodes, boxes and wires so far."""
