@@ -19,7 +19,7 @@ from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.errors import NumberError, OperandError, OptionError, RuleError
 from tensorgrad_eg.expr import Tensor, as_tensor, variables
 from tensorgrad_eg.expr.sizes import numbers as checked_numbers
-from tensorgrad_eg.extract.assumed import assumed
+from tensorgrad_eg.extract.starts import assumed
 from tensorgrad_eg.plan import Plan, plan_for
 from tensorgrad_eg.program.program import Structure
 from tensorgrad_eg.rules.catalogue import Rule, rules_of

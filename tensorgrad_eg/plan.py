@@ -22,7 +22,7 @@ from os import PathLike
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.diagram import Diagram, draw
 from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.egraph.processes import import_engine
+from tensorgrad_eg.egraph.failures import import_engine
 from tensorgrad_eg.egraph.saturate import Report
 from tensorgrad_eg.emit import Compiled, result_names
 from tensorgrad_eg.errors import (

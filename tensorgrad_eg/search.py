@@ -26,7 +26,6 @@ from tensorgrad_eg.egraph.saturate import Budget, Report
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.errors import TensorgradError
 from tensorgrad_eg.expr import Tensor, variables
-from tensorgrad_eg.extract.assumed import assumed
 from tensorgrad_eg.extract.baseline import Modes, least
 from tensorgrad_eg.extract.extract import Extracted, Searched, timed
 from tensorgrad_eg.extract.extract import extract as extract_best
@@ -37,6 +36,7 @@ from tensorgrad_eg.extract.lower import with_classes
 from tensorgrad_eg.extract.passes import again
 from tensorgrad_eg.extract.pieces import Pieces, pieces
 from tensorgrad_eg.extract.search import Solution
+from tensorgrad_eg.extract.starts import assumed
 from tensorgrad_eg.program.cost import Baseline, total_flops
 from tensorgrad_eg.program.folding import fold
 from tensorgrad_eg.program.forms import Form, settled

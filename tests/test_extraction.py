@@ -13,8 +13,8 @@ from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.snapshot import Snapshot
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.exact import solve_exactly
+from tensorgrad_eg.extract.polish import Program
 from tensorgrad_eg.extract.priced import Priced, Way
-from tensorgrad_eg.extract.program import Program
 from tensorgrad_eg.extract.search import Extractor, Solution
 
 

@@ -17,7 +17,7 @@ from programs import Builder, arrays_for, programs
 
 from tensorgrad_eg.errors import DetachedPlanError, PlanFileError, PlanFileNotFoundError, WriteError
 from tensorgrad_eg.plan import Plan, load
-from tensorgrad_eg.program import schema
+from tensorgrad_eg.program import store
 from tensorgrad_eg.program.cost import Baseline
 from tensorgrad_eg.program.program import Program
 from tests.mutate_plan_files import run
@@ -183,7 +183,7 @@ def test_fields_are_known_and_bounded(change: Any) -> None:
 
 def test_a_file_is_not_read_beyond_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is longer than any plan is refused by its length."""
-    monkeypatch.setattr(schema, "LONGEST", 100)
+    monkeypatch.setattr(store, "LONGEST", 100)
     some_plan().save(tmp_path / "plan.json")
     with pytest.raises(PlanFileError, match=r"plan\.json': this is not a plan: it has more than 100 bytes"):
         load(tmp_path / "plan.json")

@@ -24,8 +24,8 @@ from tensorgrad_eg.errors import (
 )
 from tensorgrad_eg.rules.computed import prepared
 from tensorgrad_eg.rules.files import LONGEST, rule_files, vocabulary
-from tensorgrad_eg.rules.grammar import check_file
 from tensorgrad_eg.rules.phases import DIRECTED, GATHERING
+from tensorgrad_eg.rules.statements import check_file
 from tensorgrad_eg.rules.vocabulary import SETTABLE, STATABLE
 
 x = tg.Variable("x", ["n"])

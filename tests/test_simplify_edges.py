@@ -7,7 +7,7 @@ import pytest
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.expr.ones import ones, spread
+from tensorgrad_eg.expr.build import ones, spread
 from tensorgrad_eg.verify import evaluate
 
 x, y, X = tg.Variable("x", ["i"]), tg.Variable("y", ["o"]), tg.Variable("X", ["n", "i"])

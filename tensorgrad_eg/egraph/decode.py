@@ -17,7 +17,7 @@ from tensorgrad_eg.expr import (
     made,
     variables,
 )
-from tensorgrad_eg.expr.ones import spread
+from tensorgrad_eg.expr.build import spread
 from tensorgrad_eg.expr.operations import ENode
 
 
@@ -66,6 +66,7 @@ def node_expression(
     """One node as an expression: `names` has the edge of every label, `kids` are the parts as expressions.
 
     Example:
+        >>> from fractions import Fraction
         >>> print(node_expression(ENode("scale", Fraction(2), (0,)), [Variable("x", ["k"])], {}, {}, {}))
         2 x[k]
     """

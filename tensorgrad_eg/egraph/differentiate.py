@@ -7,14 +7,91 @@ alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tensorgrad_eg.egraph.dominators import Flow, batch_edges, dense_volume
 from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.loading import chunks
 from tensorgrad_eg.egraph.term import Dag
-from tensorgrad_eg.egraph.text import axes, edges, quote
+from tensorgrad_eg.egraph.text import axes, chunks, edges, quote
+
+
+@dataclass
+class Flow:
+    """The part of a program that depends on the sources, with immediate dominators.
+
+    Example:
+        >>> dag = Dag()
+        >>> x = dag.put("variable", ("x", ("i",)))
+        >>> y = dag.put("apply", "exp", x)
+        >>> square = dag.put("contract", frozenset("i"), y, y)
+        >>> Flow.of(dag, [x]).chain(square)
+        [1, 0]
+    """
+
+    dag: Dag
+    sources: frozenset[int]
+    idom: dict[int, int]
+
+    @classmethod
+    def of(cls, dag: Dag, sources: Iterable[int]) -> Flow:
+        """Nodes in order are children first, so one pass finds every immediate dominator."""
+        starts = frozenset(sources)
+        idom: dict[int, int] = dict.fromkeys(starts, -1)
+        depth: dict[int, int] = {-1: 0} | dict.fromkeys(starts, 1)
+        for at, node in enumerate(dag.nodes):
+            moving = [c for c in node.children if c in idom]
+            if at in starts or not moving:
+                continue
+            meet = moving[0]
+            for other in moving[1:]:
+                while meet != other:
+                    if depth[meet] >= depth[other]:
+                        meet = idom[meet]
+                    else:
+                        other = idom[other]
+            idom[at] = meet
+            depth[at] = depth[meet] + 1
+        return cls(dag, starts, idom)
+
+    def moves(self, at: int) -> bool:
+        """Whether the node depends on a source."""
+        return at in self.idom
+
+    def chain(self, at: int) -> list[int]:
+        """The strict dominators of a node, the closest first."""
+        found = []
+        while (at := self.idom.get(at, -1)) >= 0:
+            found.append(at)
+        return found
+
+
+def _between(dag: Dag, low: int, high: int) -> list[int]:
+    """The nodes on paths from `low` to `high`, without `low`."""
+    above = {low}
+    inside = []
+    for at in [n for n in dag.reachable([high]) if n > low]:
+        if any(c in above for c in dag.nodes[at].children):
+            above.add(at)
+            inside.append(at)
+    return inside
+
+
+def _batch_edges(dag: Dag, low: int, high: int) -> frozenset[str]:
+    """The edges in which the Jacobian of `high` by `low` is diagonal: free and not mixed in between."""
+    batch = dag.free[low]
+    for at in _between(dag, low, high):
+        batch &= dag.free[at]
+        node = dag.nodes[at]
+        if node.op == "softmax" and isinstance(node.payload, frozenset):
+            batch -= node.payload
+    return batch
+
+
+def _dense_volume(dag: Dag, low: int, high: int, sizes: Mapping[str, int]) -> int:
+    """How many entries of `low` one entry of `high` depends on, batch edges apart."""
+    return math.prod(sizes.get(edge, 2) for edge in dag.free[low] - _batch_edges(dag, low, high))
+
 
 #: A fact, and the nodes of the program that it mentions.
 Fact = tuple[str, tuple[int, ...]]
@@ -234,7 +311,7 @@ class Differentiation:
                 self._state(f"(opens {quote(name)} t{at})", at)
                 stack.extend(self.dag.nodes[at].children)
                 continue
-            cut = self._at(z, batch_edges(self.dag, z, at))
+            cut = self._at(z, _batch_edges(self.dag, z, at))
             renaming = f"{axes(cut.own)} {axes(cut.tips)}"
             self._state(f"(passes {quote(name)} t{at} {quote(cut.name)} t{z} {renaming})", at, z)
             self._tangents(cut.name, at, Flow.of(self.dag, [z]))
@@ -251,13 +328,13 @@ class Differentiation:
     def _split(self, at: int, flow: Flow) -> int | None:
         """The closest dominator at which the Jacobian is narrowest; None if opening is as good."""
         sizes = {edge: self.size(edge) for n in self.dag.reachable([at]) for edge in self.dag.free[n]}
-        own = min(dense_volume(self.dag, source, at, sizes) for source in sorted(flow.sources))
+        own = min(_dense_volume(self.dag, source, at, sizes) for source in sorted(flow.sources))
         moving = {c for c in self.dag.nodes[at].children if flow.moves(c)}
         best: tuple[int, int] | None = None
         for z in flow.chain(at):
             if z in flow.sources or self._power_of_source(z, flow):
                 continue
-            volume = dense_volume(self.dag, z, at, sizes)
+            volume = _dense_volume(self.dag, z, at, sizes)
             if volume <= own and (best is None or volume < best[0]):
                 best = (volume, z)
         if best is None or moving == {best[1]}:

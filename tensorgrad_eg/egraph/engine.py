@@ -8,13 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad_eg.deadline import Deadline
-from tensorgrad_eg.egraph.failures import translated
-from tensorgrad_eg.egraph.loading import builders, in_parts, rule
-from tensorgrad_eg.egraph.made import check_made, ranks
-from tensorgrad_eg.egraph.processes import refuse_if_forked
+from tensorgrad_eg.egraph.failures import check_made, ranks, refuse_if_forked, translated
 from tensorgrad_eg.egraph.snapshot import Snapshot, tightened
 from tensorgrad_eg.egraph.term import Dag
-from tensorgrad_eg.egraph.text import Reader, quote
+from tensorgrad_eg.egraph.text import Reader, builders, in_parts, quote, rule
 from tensorgrad_eg.errors import EndlessRuleError, TimeLimitError
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, on_several
 from tensorgrad_eg.rules.catalogue import Written, programs, rules_of

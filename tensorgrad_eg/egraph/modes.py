@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from tensorgrad_eg.egraph.accumulate import Accumulation
 from tensorgrad_eg.egraph.derive import Derived, Stage
 from tensorgrad_eg.egraph.differentiate import Differentiation, Labels, state, tell
-from tensorgrad_eg.egraph.elimination import orders
+from tensorgrad_eg.egraph.elimination import Accumulation, orders
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines

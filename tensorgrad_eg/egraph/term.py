@@ -1,4 +1,4 @@
-"""Terms: programs as directed acyclic graphs of e-nodes, each stored once."""
+"""Terms: programs as directed acyclic graphs of e-nodes, each stored once; their edges, numbers and names."""
 
 from __future__ import annotations
 
@@ -117,13 +117,8 @@ class Dag:
         return moved
 
 
-def extent(size: str, sizes: Mapping[str, int]) -> int:
-    """The number of a size that an e-node has as text: a symbol, or the number itself.
-
-    Example:
-        >>> extent("n", {"n": 3}), extent("5", {})
-        (3, 5)
-    """
+def _extent(size: str, sizes: Mapping[str, int]) -> int:
+    """The number of a size that an e-node has as text: a symbol, or the number itself."""
     return int(size) if size.isdigit() else sizes[size]
 
 
@@ -142,7 +137,7 @@ def constant_value(
         case "constant":
             return math.pi
         case "extent":
-            return Fraction(extent(node.name, sizes))
+            return Fraction(_extent(node.name, sizes))
         case "power" if node.number.denominator == 1 and parts[0] and abs(node.number) <= _EXACT:
             return parts[0] ** int(node.number)
         case "power":
@@ -166,3 +161,29 @@ def free_edges(node: ENode, children: list[frozenset[str]]) -> frozenset[str]:
         ['i', 'j']
     """
     return OPERATIONS[node.op].free(node.payload, children)
+
+
+#: The size of every edge: a symbol or a number.
+Symbols = dict[str, str | int]
+
+
+def renamed(dag: Dag, at: int, names: Mapping[str, str], symbols: Symbols) -> int:
+    """The node under other names, exchanged all at once; those in the way step aside first.
+
+    >>> dag = Dag()
+    >>> a = dag.put("variable", ("A", ("i", "j")))
+    >>> end = renamed(dag, a, {"i": "j", "j": "i"}, {"i": "n", "j": "n"})
+    >>> [node.payload for node in dag.nodes[1:]]
+    [('i', "i'"), ('j', "j'"), ("i'", 'j'), ("j'", 'i')]
+    """
+    pairs = {old: new for old, new in sorted(names.items()) if old != new}
+    for old in sorted(set(pairs) & set(pairs.values())):
+        aside = old + "'"
+        while aside in symbols or aside in pairs or aside in pairs.values():
+            aside += "'"
+        symbols[aside] = symbols[old]
+        at = dag.put("rename", (old, aside), at)
+        pairs[aside] = pairs.pop(old)
+    for old, new in pairs.items():
+        at = dag.put("rename", (old, new), at)
+    return at

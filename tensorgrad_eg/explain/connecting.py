@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.renaming import renamed
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.term import Dag, renamed
 from tensorgrad_eg.errors import RuleError
 from tensorgrad_eg.explain.bench import Bench
 from tensorgrad_eg.explain.descent import acts, judge, load

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tensorgrad_eg.egraph.renaming import Symbols, renamed
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.term import Dag, Symbols, renamed
 from tensorgrad_eg.extract.extract import Extracted
 from tensorgrad_eg.extract.priced import Way
 

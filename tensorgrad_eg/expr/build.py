@@ -1,4 +1,4 @@
-"""What the operators build. Only the trivial is simplified here, such as x + 0 and 1·x: rules do the rest.
+"""What operators and `einsum` build. Only the trivial is simplified here, as x + 0 and 1·x: rules do more.
 
 >>> from tensorgrad_eg.expr.leaves import Variable
 >>> x = Variable("x", ["k"])
@@ -8,16 +8,115 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
-from tensorgrad_eg.errors import NumberError, OperandError
-from tensorgrad_eg.expr.leaves import Number
-from tensorgrad_eg.expr.linear import Add, Contract, Reduce, Rename, Scale
-from tensorgrad_eg.expr.names import Edges, Numeric, flatten, rational
-from tensorgrad_eg.expr.nonlinear import Power
-from tensorgrad_eg.expr.shapes import brief
+from tensorgrad_eg.errors import NumberError, OperandError, SubscriptsError, SumEdgeError, listing, suggestion
+from tensorgrad_eg.expr.compound import Add, Contract, Power, Reduce, Rename, Scale
+from tensorgrad_eg.expr.leaves import Delta, Number, brief, check_tensor, merge
+from tensorgrad_eg.expr.names import Edges, Numeric, Size, flatten, fresh, rational
 from tensorgrad_eg.expr.tensor import Tensor
+
+
+def product(factors: Iterable[Tensor], over: Sequence[str] = ()) -> Tensor:
+    """Multiply from left to right, and sum over each edge as soon as its last factor is in.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> x = Variable("x", ["k"])
+    >>> print(product([Number(2), x, x], ["k"]))
+    2 Σ_k x[k] x[k]
+    """
+    number, tensors = Fraction(1), []
+    for factor in factors:
+        if isinstance(factor, Number):
+            number *= factor.value
+        else:
+            tensors.append(factor)
+    shape = merge(tensors)
+    for edge in over:
+        if edge not in shape:
+            what = " ".join(map(brief, tensors)) or str(number)
+            raise SumEdgeError.of(edge, what, shape)
+    return scale(number, _fold(tensors, over))
+
+
+def labelled(tensor: Tensor, labels: Sequence[str]) -> Tensor:
+    """Name the axes of a tensor, in order; a label that repeats takes the diagonal.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> A = Variable("A", i="n", k="n")
+    >>> print(labelled(A, ["p", "q"]), "and", labelled(A, ["p", "p"]))
+    A[p,q] and A[p,p]
+    """
+    names: list[str] = []
+    for label in labels:
+        names.append(fresh(label, [*labels, *names]) if label in names else label)
+    # All at once: the new name of one axis may be the old name of another.
+    result = relabel(Rename(tensor, dict(zip(tensor.edges, names, strict=True))))
+    for label, name in zip(labels, names, strict=True):
+        if name != label:
+            result = Contract([name], result, Delta(name, label, result.shape[name]))
+    return result
+
+
+def _fold(tensors: Sequence[Tensor], over: Sequence[str]) -> Tensor:
+    if not tensors:
+        return Number(1)
+    if len(tensors) == 1:
+        return reduce(tensors[0], over)
+    last = {edge: place for place, tensor in enumerate(tensors) for edge in tensor.edges}
+    result = tensors[0]
+    for place, tensor in enumerate(tensors[1:], start=1):
+        result = Contract([edge for edge in over if max(last[edge], 1) == place], result, tensor)
+    return result
+
+
+def ones(shape: Mapping[str, Size]) -> Tensor:
+    """Return the tensor with these edges, of these sizes, that is 1 everywhere; without edges the number.
+
+    >>> ones({})
+    Number(1)
+    """
+    result: Tensor = Number(1)
+    for edge, size in shape.items():
+        other = fresh(edge, shape)
+        one = Reduce([other], Delta(edge, other, size))
+        result = one if isinstance(result, Number) else Contract([], result, one)
+    return result
+
+
+def spread(tensor: Tensor, shape: Mapping[str, Size]) -> Tensor:
+    """Return a tensor with all of these edges: along those that it lacks it does not change.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> print(spread(Variable("x", ["k"]), {"i": "n", "k": "k"}), spread(Number(0), {"i": "n"}))
+    1[i] x[k] 0[i]
+    """
+    missing = ones({edge: size for edge, size in shape.items() if edge not in tensor.shape})
+    if isinstance(missing, Number):
+        return tensor
+    match tensor:
+        case Number(value):
+            return scale(value, missing)
+        case Scale(factor, arg):
+            return Scale(factor, Contract([], missing, arg))
+    return Contract([], missing, tensor)
+
+
+def edges_of_ones(tensor: Tensor) -> tuple[str, ...] | None:
+    """Return the edges of a tensor that `ones` has made, or nothing for any other.
+
+    >>> edges_of_ones(ones({"i": "n"})), edges_of_ones(Number(1))
+    (('i',), None)
+    """
+    match tensor:
+        case Reduce(over, Delta(i, j)) if over in ({i}, {j}):
+            return tensor.edges
+        case Contract(over, left, right) if not over:
+            first, last = edges_of_ones(left), edges_of_ones(right)
+            distinct = first is not None and last is not None and not {*first} & {*last}
+            return tensor.edges if distinct else None
+    return None
 
 
 def as_tensor(value: Tensor | Numeric) -> Tensor:
@@ -165,3 +264,64 @@ def relabel(outer: Rename) -> Tensor:
         names = {edge: second.get(first.get(edge, edge), first.get(edge, edge)) for edge in inner.arg.edges}
         return relabel(Rename(inner.arg, names, outer.edges))
     return inner if not outer.mapping and outer.edges == inner.edges else outer
+
+
+def einsum(subscripts: str, *tensors: Tensor) -> Tensor:
+    """Label the axes of the tensors by letters, multiply, and sum over the letters that the output lacks.
+
+    The letters name the edges of the result. A letter that repeats within one tensor takes its diagonal.
+    Without "->" the output has the letters that occur once, in alphabetical order, as in NumPy.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> A = Variable("A", i="n", k="n")
+    >>> einsum("ij->ji", A).edges, einsum("ii->i", A).edges, einsum("ii", A).edges, einsum("ba", A).edges
+    (('j', 'i'), ('i',), (), ('a', 'b'))
+    """
+    inputs, output = _split(subscripts)
+    _check(subscripts, inputs, output, tensors)
+    parts = [labelled(tensor, letters) for tensor, letters in zip(tensors, inputs, strict=True)]
+    summed = [letter for letter in dict.fromkeys("".join(inputs)) if letter not in output]
+    return product(parts, summed).transpose(*output)
+
+
+def _split(subscripts: str) -> tuple[list[str], str]:
+    text = "".join(subscripts.split())
+    before, arrow, after = text.partition("->")
+    if not arrow:
+        after = "".join(sorted(letter for letter in set(before) - {","} if before.count(letter) == 1))
+    for character in before.replace(",", "") + after:
+        if not character.isidentifier():
+            hint = (
+                " Edges that are not summed need no '...': multiply with * or F.dot."
+                if character == "."
+                else ""
+            )
+            raise SubscriptsError(f"'{character}' in '{subscripts}' is no letter.{hint}")
+    return before.split(","), after
+
+
+def _check(subscripts: str, inputs: list[str], output: str, tensors: tuple[Tensor, ...]) -> None:
+    if len(inputs) != len(tensors):
+        raise SubscriptsError(
+            f"'{subscripts}' describes {len(inputs)} tensor{'s' * (len(inputs) != 1)}, "
+            f"but {len(tensors)} {'was' if len(tensors) == 1 else 'were'} given."
+        )
+    for letters, tensor in zip(inputs, tensors, strict=True):
+        edges = check_tensor(tensor).edges
+        if len(letters) != len(edges):
+            raise SubscriptsError(
+                f"'{letters}' in '{subscripts}' has {len(letters)} letters, but {brief(tensor)} has "
+                f"{len(edges)} edges: {listing(edges)}."
+            )
+    known = dict.fromkeys("".join(inputs))
+    for letter in output:
+        if letter not in known:
+            raise SubscriptsError(
+                f"the output of '{subscripts}' has '{letter}', which no tensor has; "
+                f"their letters are: {listing(known)}.{suggestion(letter, known)}"
+            )
+        if output.count(letter) > 1:
+            raise SubscriptsError(
+                f"'{letter}' occurs twice in the output of '{subscripts}'. For a diagonal matrix multiply "
+                f"with the identity: einsum(…) * delta('{letter}', 'other')."
+            )

@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tensorgrad_eg.errors import SumEdgeError
-from tensorgrad_eg.expr.calculus import Derivative, Names, Tangent, check_variable
-from tensorgrad_eg.expr.leaves import Variable
-from tensorgrad_eg.expr.linear import Contract
+from tensorgrad_eg.expr.compound import Contract, Derivative, Names, Tangent, check_variable
+from tensorgrad_eg.expr.leaves import Variable, brief, merge, require
 from tensorgrad_eg.expr.names import derivative_names
-from tensorgrad_eg.expr.shapes import brief, merge, require
 from tensorgrad_eg.expr.tensor import Tensor
 from tensorgrad_eg.expr.walk import postorder
 

@@ -16,11 +16,9 @@ from fractions import Fraction
 
 from tensorgrad_eg.errors import SizeError, SumEdgeError, UnknownEdgeError
 from tensorgrad_eg.expr import build
-from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, extent
-from tensorgrad_eg.expr.linear import Contract
+from tensorgrad_eg.expr.compound import Apply, Contract, LogSumExp, Softmax
+from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, brief, check_tensor, extent, require
 from tensorgrad_eg.expr.names import Edges, Numeric, flatten
-from tensorgrad_eg.expr.nonlinear import Apply, LogSumExp, Softmax
-from tensorgrad_eg.expr.shapes import brief, check_tensor, require
 from tensorgrad_eg.expr.tensor import Tensor
 
 pi = Constant("pi")

@@ -29,16 +29,13 @@ from functools import partial
 
 from tensorgrad_eg.errors import UnknownFunctionError
 from tensorgrad_eg.expr import build
-from tensorgrad_eg.expr.cursor import Cursor
+from tensorgrad_eg.expr.build import labelled, product, spread
+from tensorgrad_eg.expr.compound import Entrywise
 from tensorgrad_eg.expr.functions import FUNCTIONS, pi
 from tensorgrad_eg.expr.leaves import Extent, Number, Variable, delta
-from tensorgrad_eg.expr.lexer import Token, tokens
+from tensorgrad_eg.expr.lexer import IDENTITY, Cursor, Token, declare, sizes, tokens
 from tensorgrad_eg.expr.names import distinct
-from tensorgrad_eg.expr.nonlinear import Entrywise
-from tensorgrad_eg.expr.ones import spread
 from tensorgrad_eg.expr.operations import on_several
-from tensorgrad_eg.expr.products import labelled, product
-from tensorgrad_eg.expr.scope import IDENTITY, declare, sizes
 from tensorgrad_eg.expr.tensor import Tensor
 from tensorgrad_eg.expr.walk import postorder
 

@@ -16,12 +16,23 @@ from enum import Flag, auto
 from fractions import Fraction
 from typing import NamedTuple
 
-from tensorgrad_eg.expr.calculus import Derivative, Tangent
+from tensorgrad_eg.expr.build import edges_of_ones
+from tensorgrad_eg.expr.compound import (
+    Add,
+    Apply,
+    Contract,
+    Derivative,
+    Entrywise,
+    LogSumExp,
+    Power,
+    Reduce,
+    Rename,
+    Scale,
+    Softmax,
+    Tangent,
+)
 from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, Variable
-from tensorgrad_eg.expr.linear import Add, Contract, Reduce, Rename, Scale
 from tensorgrad_eg.expr.names import fresh
-from tensorgrad_eg.expr.nonlinear import Apply, Entrywise, LogSumExp, Power, Softmax
-from tensorgrad_eg.expr.ones import edges_of_ones
 from tensorgrad_eg.expr.tensor import Tensor
 from tensorgrad_eg.expr.walk import children, postorder
 
@@ -30,12 +41,8 @@ LARGE = 80
 DEEPEST = 30
 
 
-class Form(Flag):
-    """What a text looks like from outside, to know where it needs brackets.
-
-    >>> Form.SUM in Form.PRODUCT | Form.SIGMA
-    False
-    """
+class _Form(Flag):
+    """What a text looks like from outside, to know where it needs brackets."""
 
     ATOM = 0
     SUM = auto()  # a + b
@@ -46,30 +53,21 @@ class Form(Flag):
     POWER = auto()  # a^2
 
 
-class Text(NamedTuple):
-    """A written expression and its form.
-
-    >>> Text("a + b", Form.SUM).bracketed(Form.SUM)
-    Text(text='(a + b)', form=<Form.ATOM: 0>)
-    """
+class _Text(NamedTuple):
+    """A written expression and its form."""
 
     text: str
-    form: Form
+    form: _Form
 
-    def bracketed(self, unless: Form) -> Text:
+    def bracketed(self, unless: _Form) -> _Text:
         """Return the text, in brackets if it has one of these forms."""
-        return Text(f"({self.text})", Form.ATOM) if self.form & unless else self
+        return _Text(f"({self.text})", _Form.ATOM) if self.form & unless else self
 
 
-class Scope(NamedTuple):
+class _Scope(NamedTuple):
     """How edges are called here: `names`, beside the names `taken` further out, and the named parts.
 
     With `order`, brackets show in which order products are taken.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> x = Variable("x", ["k"])
-    >>> Scope({}, frozenset({"k"}), {}).bind(x.sum(), {"k"}).names
-    {'k': 'k_'}
     """
 
     names: Mapping[str, str]
@@ -77,7 +75,7 @@ class Scope(NamedTuple):
     parts: Mapping[Tensor, str]
     order: bool = False
 
-    def bind(self, node: Tensor, over: Iterable[str]) -> Scope:
+    def bind(self, node: Tensor, over: Iterable[str]) -> _Scope:
         """Return the scope inside a sum, whose edges are called by names that nothing further out has."""
         names = {edge: self.names[edge] for edge in node.edges}
         taken = set(self.taken)
@@ -86,7 +84,7 @@ class Scope(NamedTuple):
             taken.add(names[edge])
         return self._replace(names=names, taken=frozenset(taken))
 
-    def under(self, node: Rename) -> Scope:
+    def under(self, node: Rename) -> _Scope:
         """Return the scope below a renaming."""
         new = dict(node.mapping)
         return self._replace(names={edge: self.names[new.get(edge, edge)] for edge in node.arg.edges})
@@ -125,18 +123,14 @@ def blackboard(root: Tensor, order: bool = False) -> str:
     return "\n".join([first, *(f"  {'where' if i == 0 else '     '} {line}" for i, line in enumerate(lines))])
 
 
-def number_text(value: Fraction) -> str:
-    """Return a number as a fraction, or as a decimal where that is how one would write it.
-
-    >>> number_text(Fraction(1, 2)), number_text(Fraction("1e-5")), number_text(Fraction(1, 30))
-    ('1/2', '1e-05', '1/30')
-    """
+def _number_text(value: Fraction) -> str:
+    """Return a number as a fraction, or as a decimal where that is how one would write it."""
     decimal = repr(float(value)) if value.denominator % 5 == 0 else ""
     return decimal if decimal and Fraction(decimal) == value else str(value)
 
 
-def _scope(node: Tensor, parts: Mapping[Tensor, str], order: bool) -> Scope:
-    return Scope({edge: edge for edge in node.edges}, frozenset(node.edges), parts, order)
+def _scope(node: Tensor, parts: Mapping[Tensor, str], order: bool) -> _Scope:
+    return _Scope({edge: edge for edge in node.edges}, frozenset(node.edges), parts, order)
 
 
 def _subscript(edges: Iterable[str]) -> str:
@@ -170,26 +164,26 @@ def _named_parts(root: Tensor) -> dict[Tensor, str]:
     return named
 
 
-def _write(node: Tensor, scope: Scope) -> Text:
+def _write(node: Tensor, scope: _Scope) -> _Text:
     if node in scope.parts:
-        return Text(scope.parts[node] + scope.subscript(node.edges), Form.ATOM)
+        return _Text(scope.parts[node] + scope.subscript(node.edges), _Form.ATOM)
     return _open(node, scope)
 
 
-def _open(node: Tensor, scope: Scope) -> Text:
+def _open(node: Tensor, scope: _Scope) -> _Text:
     """Write a node itself, even if it is a named part."""
     same = _constant(node, scope)
     return _opened(node, scope) if same is None else same
 
 
-def _constant(node: Tensor, scope: Scope) -> Text | None:
+def _constant(node: Tensor, scope: _Scope) -> _Text | None:
     """Write a whole number that is the same along edges: the number with these edges, 1[i]."""
     factor, arg = (node.factor, node.arg) if isinstance(node, Scale) else (Fraction(1), node)
     edges = edges_of_ones(arg) if factor >= 0 and factor.denominator == 1 else None
-    return None if edges is None else Text(f"{factor}{scope.subscript(node.edges)}", Form.ATOM)
+    return None if edges is None else _Text(f"{factor}{scope.subscript(node.edges)}", _Form.ATOM)
 
 
-def _opened(node: Tensor, scope: Scope) -> Text:
+def _opened(node: Tensor, scope: _Scope) -> _Text:
     match node:
         case Contract(over, left, Delta(i, j)) if over in ({i}, {j}) and _has_diagonal(left, i, j):
             inner = scope.bind(node, over)  # a diagonal: the two edges have one name
@@ -211,23 +205,23 @@ def _opened(node: Tensor, scope: Scope) -> Text:
         case Rename(arg):
             return _write(arg, scope.under(node))
         case Apply(function, arg):
-            return Text(f"{function}({_write(arg, scope).text})", Form.ATOM)
+            return _Text(f"{function}({_write(arg, scope).text})", _Form.ATOM)
         case Softmax(over, arg):
             return _fibre("softmax", arg, over, scope)
         case Entrywise(operation, args):
             texts = [_write(arg, scope).text for arg in args]
-            return Text(f"{operation}({', '.join(texts)})", Form.ATOM)
+            return _Text(f"{operation}({', '.join(texts)})", _Form.ATOM)
         case LogSumExp(over, arg):
             # The brackets of the function show where its edges end: they may be called as others further out.
             own = frozenset(scope.names[edge] for edge in node.edges)
             return _fibre("logsumexp", arg, over, scope._replace(taken=own).bind(node, over))
         case Derivative(arg, wrt, new):
             by = wrt.name + scope.subscript(new)
-            return Text(f"∂{_write(arg, scope).bracketed(~Form.ATOM).text}/∂{by}", Form.PRODUCT)
+            return _Text(f"∂{_write(arg, scope).bracketed(~_Form.ATOM).text}/∂{by}", _Form.PRODUCT)
         case Tangent(arg, wrt, direction):
             along = _write(direction, _scope(direction, scope.parts, scope.order)).text
-            above = _write(arg, scope).bracketed(~Form.ATOM).text
-            return Text(f"∂{above}/∂{wrt.name} · ({along})", Form.PRODUCT)
+            above = _write(arg, scope).bracketed(~_Form.ATOM).text
+            return _Text(f"∂{above}/∂{wrt.name} · ({along})", _Form.PRODUCT)
     return _leaf(node, scope)
 
 
@@ -248,48 +242,50 @@ def _has_diagonal(root: Tensor, i: str, j: str) -> bool:
     return {i, j} <= {*root.edges}
 
 
-def _leaf(node: Tensor, scope: Scope) -> Text:
+def _leaf(node: Tensor, scope: _Scope) -> _Text:
     match node:
         case Variable(name, edges):
-            return Text(name + scope.subscript(edges), Form.ATOM)
+            return _Text(name + scope.subscript(edges), _Form.ATOM)
         case Number(value):
-            return Text(number_text(value), Form.SIGNED if value < 0 or value.denominator > 1 else Form.ATOM)
+            return _Text(
+                _number_text(value), _Form.SIGNED if value < 0 or value.denominator > 1 else _Form.ATOM
+            )
         case Delta(i, j):
-            return Text("δ" + scope.subscript((i, j)), Form.ATOM)
+            return _Text("δ" + scope.subscript((i, j)), _Form.ATOM)
         case Extent(size):
-            return Text(f"|{size}|", Form.ATOM)
+            return _Text(f"|{size}|", _Form.ATOM)
         case Constant("pi"):
-            return Text("π", Form.ATOM)
+            return _Text("π", _Form.ATOM)
     raise TypeError(f"no notation for {type(node).__name__}")
 
 
-def _product(left: Tensor, right: Tensor, scope: Scope) -> Text:
+def _product(left: Tensor, right: Tensor, scope: _Scope) -> _Text:
     first = _write(left, scope)
     if isinstance(right, Power) and right.exponent < 0 and right not in scope.parts:
         return _quotient(first, _power(_write(right.arg, scope), -right.exponent))
-    head = _factor(first, scope).bracketed(Form.SUM | Form.SIGMA | Form.QUOTIENT)
-    tail = _factor(_write(right, scope), scope).bracketed(Form.SUM | Form.SIGNED)
-    form = Form.PRODUCT | (head.form & Form.SIGNED) | (tail.form & (Form.SIGMA | Form.QUOTIENT))
-    return Text(f"{head.text} {tail.text}", form)
+    head = _factor(first, scope).bracketed(_Form.SUM | _Form.SIGMA | _Form.QUOTIENT)
+    tail = _factor(_write(right, scope), scope).bracketed(_Form.SUM | _Form.SIGNED)
+    form = _Form.PRODUCT | (head.form & _Form.SIGNED) | (tail.form & (_Form.SIGMA | _Form.QUOTIENT))
+    return _Text(f"{head.text} {tail.text}", form)
 
 
-def _factor(text: Text, scope: Scope) -> Text:
+def _factor(text: _Text, scope: _Scope) -> _Text:
     """Put a product in brackets where the order of products is to be seen; a sum shows it by its sign."""
-    return text.bracketed(Form.PRODUCT) if scope.order and not text.text.startswith("Σ") else text
+    return text.bracketed(_Form.PRODUCT) if scope.order and not text.text.startswith("Σ") else text
 
 
-def _quotient(above: Text, below: Text) -> Text:
-    above = above.bracketed(Form.SUM | Form.SIGMA)
-    below = below.bracketed(~Form.POWER)
-    return Text(f"{above.text} / {below.text}", Form.PRODUCT | Form.QUOTIENT | (above.form & Form.SIGNED))
+def _quotient(above: _Text, below: _Text) -> _Text:
+    above = above.bracketed(_Form.SUM | _Form.SIGMA)
+    below = below.bracketed(~_Form.POWER)
+    return _Text(f"{above.text} / {below.text}", _Form.PRODUCT | _Form.QUOTIENT | (above.form & _Form.SIGNED))
 
 
-def _sigma(edges: list[str], body: Text) -> Text:
+def _sigma(edges: list[str], body: _Text) -> _Text:
     if not edges:
         return body
     under = edges[0] if len(edges) == 1 else f"{{{','.join(edges)}}}"
-    inner = body.bracketed(~Form.ATOM if body.text.startswith("-") else Form.SUM)
-    return Text(f"Σ_{under} {inner.text}", Form.SIGMA | Form.PRODUCT)
+    inner = body.bracketed(~_Form.ATOM if body.text.startswith("-") else _Form.SUM)
+    return _Text(f"Σ_{under} {inner.text}", _Form.SIGMA | _Form.PRODUCT)
 
 
 def _terms(node: Add, parts: Mapping[Tensor, str]) -> list[Tensor]:
@@ -304,30 +300,30 @@ def _terms(node: Add, parts: Mapping[Tensor, str]) -> list[Tensor]:
     return found
 
 
-def _sum(terms: list[Text]) -> Text:
+def _sum(terms: list[_Text]) -> _Text:
     text = terms[0].text
     for term in terms[1:]:
         text += f" - {term.text[1:]}" if term.text.startswith("-") else f" + {term.text}"
-    return Text(text, Form.SUM | (terms[0].form & Form.SIGNED))
+    return _Text(text, _Form.SUM | (terms[0].form & _Form.SIGNED))
 
 
-def _multiple(factor: Fraction, arg: Text) -> Text:
-    inner = arg.bracketed(Form.SUM | Form.SIGNED)
-    sign = "-" if factor == -1 else f"{number_text(factor)} "
-    return Text(sign + inner.text, Form.SIGNED | Form.PRODUCT | inner.form)
+def _multiple(factor: Fraction, arg: _Text) -> _Text:
+    inner = arg.bracketed(_Form.SUM | _Form.SIGNED)
+    sign = "-" if factor == -1 else f"{_number_text(factor)} "
+    return _Text(sign + inner.text, _Form.SIGNED | _Form.PRODUCT | inner.form)
 
 
-def _power(base: Text, exponent: Fraction) -> Text:
+def _power(base: _Text, exponent: Fraction) -> _Text:
     if exponent < 0:
-        return _quotient(Text("1", Form.SIGNED), _power(base, -exponent))
+        return _quotient(_Text("1", _Form.SIGNED), _power(base, -exponent))
     if exponent == 1:
         return base
     if exponent == Fraction(1, 2):
-        return Text(f"sqrt({base.text})", Form.ATOM)
+        return _Text(f"sqrt({base.text})", _Form.ATOM)
     raised = str(exponent) if exponent.denominator == 1 else f"({exponent})"
-    return Text(f"{base.bracketed(~Form.ATOM).text}^{raised}", Form.POWER)
+    return _Text(f"{base.bracketed(~_Form.ATOM).text}^{raised}", _Form.POWER)
 
 
-def _fibre(function: str, arg: Tensor, over: frozenset[str], scope: Scope) -> Text:
+def _fibre(function: str, arg: Tensor, over: frozenset[str], scope: _Scope) -> _Text:
     edges = ", ".join(scope.names[edge] for edge in arg.edges if edge in over)
-    return Text(f"{function}({_write(arg, scope).text}, {edges})", Form.ATOM)
+    return _Text(f"{function}({_write(arg, scope).text}, {edges})", _Form.ATOM)

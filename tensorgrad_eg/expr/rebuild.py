@@ -17,9 +17,8 @@ from fractions import Fraction
 from keyword import iskeyword
 from typing import NamedTuple
 
-from tensorgrad_eg.expr.calculus import Derivative
+from tensorgrad_eg.expr.compound import Derivative, Rename
 from tensorgrad_eg.expr.leaves import Variable
-from tensorgrad_eg.expr.linear import Rename
 from tensorgrad_eg.expr.names import derivative_names
 from tensorgrad_eg.expr.tensor import Tensor
 from tensorgrad_eg.expr.walk import children, postorder
@@ -28,12 +27,8 @@ from tensorgrad_eg.expr.walk import children, postorder
 DEEPEST = 40
 
 
-class Reference(NamedTuple):
-    """A row that stands for a part of a later row.
-
-    >>> Reference(0)
-    Reference(row=0)
-    """
+class _Reference(NamedTuple):
+    """A row that stands for a part of a later row."""
 
     row: int
 
@@ -48,11 +43,11 @@ def rows(root: Tensor) -> tuple[Row, ...]:
     >>> rows(Variable("x", k="n"))
     ((<class 'tensorgrad_eg.expr.leaves.Variable'>, ('x', {'k': 'n'})),)
     """
-    number: dict[Tensor, Reference] = {}
+    number: dict[Tensor, _Reference] = {}
     table: list[Row] = []
     for node in postorder([root]):
         table.append((type(node), tuple(_replace(value, number) for value in arguments(node))))
-        number[node] = Reference(len(number))
+        number[node] = _Reference(len(number))
     return tuple(table)
 
 
@@ -108,7 +103,7 @@ def source(root: Tensor) -> str:
     return f"({', '.join(named)}, {text[root]})[-1]" if named else text[root]
 
 
-def _replace(value: object, number: dict[Tensor, Reference]) -> object:
+def _replace(value: object, number: dict[Tensor, _Reference]) -> object:
     if isinstance(value, Tensor):
         return number[value]
     if isinstance(value, tuple):
@@ -117,7 +112,7 @@ def _replace(value: object, number: dict[Tensor, Reference]) -> object:
 
 
 def _restore(value: object, nodes: list[Tensor]) -> object:
-    if isinstance(value, Reference):
+    if isinstance(value, _Reference):
         return nodes[value.row]
     if isinstance(value, tuple):
         return tuple(_restore(item, nodes) for item in value)

@@ -71,7 +71,7 @@ def by_symbol(
     found: dict[str, int] = {}
     origin: dict[str, str] = {}
     for name, size in _items(given):
-        number = check_number(name, size)
+        number = _check_number(name, size)
         symbol = name if name in known else _symbol_of(name, roots, known)
         if found.setdefault(symbol, number) != number:
             raise SizeError(
@@ -91,12 +91,8 @@ def empty(sizes: Mapping[str, int]) -> frozenset[str]:
     return frozenset(symbol for symbol, size in sizes.items() if size == 0)
 
 
-def check_number(name: str, size: object) -> int:
-    """The size as an integer, or an error that says what it is instead.
-
-    >>> check_number("n", 3)
-    3
-    """
+def _check_number(name: str, size: object) -> int:
+    """The size as an integer, or an error that says what it is instead."""
     try:
         number = operator.index(size)  # type: ignore[arg-type]
     except TypeError:

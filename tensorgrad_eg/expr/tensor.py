@@ -23,7 +23,7 @@ from tensorgrad_eg.expr.names import Edges, Numeric, Size
 
 if TYPE_CHECKING:
     from tensorgrad_eg.diagram import Diagram
-    from tensorgrad_eg.expr.calculus import Derivative
+    from tensorgrad_eg.expr.compound import Derivative
     from tensorgrad_eg.expr.leaves import Variable
 
 _TABLE: WeakValueDictionary[tuple[object, ...], Tensor] = WeakValueDictionary()

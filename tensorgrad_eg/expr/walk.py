@@ -12,15 +12,26 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from tensorgrad_eg.errors import VariableClashError
-from tensorgrad_eg.expr.calculus import Derivative, Tangent
+from tensorgrad_eg.expr.compound import (
+    Add,
+    Apply,
+    Contract,
+    Derivative,
+    Entrywise,
+    LogSumExp,
+    Power,
+    Reduce,
+    Rename,
+    Scale,
+    Softmax,
+    Tangent,
+)
 from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, Variable
-from tensorgrad_eg.expr.linear import Add, Contract, Reduce, Rename, Scale
-from tensorgrad_eg.expr.nonlinear import Apply, Entrywise, LogSumExp, Power, Softmax
 from tensorgrad_eg.expr.operations import Payload
 from tensorgrad_eg.expr.tensor import Tensor
 
 
-class Fields(NamedTuple):
+class _Fields(NamedTuple):
     """Where a class of expressions keeps the payload of its operation, and the tensors that this reads."""
 
     operation: str
@@ -29,24 +40,24 @@ class Fields(NamedTuple):
 
 
 #: The operation of each class; derivatives are no operations, but have parts.
-FIELDS: dict[type[Tensor], Fields] = {
-    Variable: Fields("variable", "name"),
-    Number: Fields("number", "value"),
-    Constant: Fields("constant", "name"),
-    Extent: Fields("extent", "size"),
-    Delta: Fields("delta"),
-    Contract: Fields("contract", "over", ("left", "right")),
-    Reduce: Fields("reduce", "over", ("arg",)),
-    Add: Fields("add", "", ("terms",)),
-    Scale: Fields("scale", "factor", ("arg",)),
-    Rename: Fields("rename", "", ("arg",)),
-    Apply: Fields("apply", "function", ("arg",)),
-    Power: Fields("power", "exponent", ("arg",)),
-    Softmax: Fields("softmax", "over", ("arg",)),
-    LogSumExp: Fields("logsumexp", "over", ("arg",)),
-    Entrywise: Fields("", "", ("args",)),
-    Derivative: Fields("", "", ("arg", "wrt")),
-    Tangent: Fields("", "", ("arg", "wrt", "direction")),
+FIELDS: dict[type[Tensor], _Fields] = {
+    Variable: _Fields("variable", "name"),
+    Number: _Fields("number", "value"),
+    Constant: _Fields("constant", "name"),
+    Extent: _Fields("extent", "size"),
+    Delta: _Fields("delta"),
+    Contract: _Fields("contract", "over", ("left", "right")),
+    Reduce: _Fields("reduce", "over", ("arg",)),
+    Add: _Fields("add", "", ("terms",)),
+    Scale: _Fields("scale", "factor", ("arg",)),
+    Rename: _Fields("rename", "", ("arg",)),
+    Apply: _Fields("apply", "function", ("arg",)),
+    Power: _Fields("power", "exponent", ("arg",)),
+    Softmax: _Fields("softmax", "over", ("arg",)),
+    LogSumExp: _Fields("logsumexp", "over", ("arg",)),
+    Entrywise: _Fields("", "", ("args",)),
+    Derivative: _Fields("", "", ("arg", "wrt")),
+    Tangent: _Fields("", "", ("arg", "wrt", "direction")),
 }
 _CLASSES = {fields.operation: node for node, fields in FIELDS.items()}
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.snapshot import Snapshot, smallest
 from tensorgrad_eg.expr.operations import ENode
-from tensorgrad_eg.extract.canonical import Read
-from tensorgrad_eg.extract.closure import LEAF, Closure, Node, kind
+from tensorgrad_eg.extract.closure import LEAF, Closure, Node, Read, kind
 
 #: How many classes are stated between two looks at the clock.
 _STATED = 50

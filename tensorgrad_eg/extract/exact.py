@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tensorgrad_eg.errors import MissingExtraError
-from tensorgrad_eg.extract.priced import UNIT, Priced
-from tensorgrad_eg.extract.prune import prune
+from tensorgrad_eg.extract.priced import UNIT, Priced, prune
 from tensorgrad_eg.extract.search import Extractor, Solution
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.alias import Alias, aliases, class_orders, closed
 from tensorgrad_eg.extract.closure import Closure
 from tensorgrad_eg.extract.exact import Certificate, solve_exactly
-from tensorgrad_eg.extract.modes import Mode, normal
 from tensorgrad_eg.extract.priced import Priced, edge_sizes, price
 from tensorgrad_eg.extract.search import Extractor, Solution
+from tensorgrad_eg.extract.starts import Mode, normal
 from tensorgrad_eg.rules.phases import SEARCH
 
 #: Rip-up steps from each start, and how often: several short searches end in more places than a long one.

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 from tensorgrad_eg.deadline import Deadline
-from tensorgrad_eg.extract.canonical import Order
+from tensorgrad_eg.extract.closure import Order
 from tensorgrad_eg.extract.priced import UNIT, Priced, Way
-from tensorgrad_eg.extract.proofs import Axes
-from tensorgrad_eg.extract.symmetries import Orders, symmetries
+from tensorgrad_eg.extract.symmetries import Axes, Orders, symmetries
 from tensorgrad_eg.program.cost import costs, elements, total_flops
 from tensorgrad_eg.program.program import Operand, Program, Step
 

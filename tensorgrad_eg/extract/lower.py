@@ -17,7 +17,7 @@ from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 _FACTORS = {sign: Fraction(sign) for sign in (1, -1)}
 
 
-def lower(
+def _lower(
     priced: Priced,
     solution: Solution,
     inputs: Sequence[Input],

@@ -16,11 +16,10 @@ from tensorgrad_eg.egraph.derive import Derived, Stage, derive
 from tensorgrad_eg.egraph.differentiate import Labels
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.egraph.renaming import renamed
 from tensorgrad_eg.egraph.snapshot import Snapshot, dag_of, smallest
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.term import Dag, renamed
 from tensorgrad_eg.expr import Contract, Derivative, Rename, Tangent, Tensor, Variable, fresh, variables
-from tensorgrad_eg.extract.modes import normal
+from tensorgrad_eg.extract.starts import normal
 
 
 def again(e: Tensor) -> tuple[Derivative, dict[str, str]] | None:

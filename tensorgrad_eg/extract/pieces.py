@@ -66,7 +66,7 @@ class Pieces:
         """The coefficient of a term, exact where it is rational."""
         result: Fraction | float = summand.coefficient
         for at in summand.constants:
-            result *= constant(self.dag, at, sizes)
+            result *= _constant(self.dag, at, sizes)
         return result
 
 
@@ -114,7 +114,7 @@ class _Work:
         while stack:
             at = stack.pop()
             node = self.dag.nodes[at]
-            if is_constant(self.dag, at):
+            if _is_constant(self.dag, at):
                 fixed.append(at)
             elif node.op == "scale" and isinstance(node.payload, Fraction):
                 coefficient *= node.payload
@@ -126,7 +126,7 @@ class _Work:
         return replace(product, coefficient=coefficient, factors=tuple(factors)), tuple(sorted(fixed))
 
     def _has_constant(self, at: int) -> bool:
-        return any(is_constant(self.dag, c) for c in self.dag.nodes[at].children)
+        return any(_is_constant(self.dag, c) for c in self.dag.nodes[at].children)
 
     def _merged(self, product: Product) -> Product:
         """Factors whose edges another one has are multiplied into it, into the smallest if there are many."""
@@ -228,14 +228,8 @@ def _counted(items: Iterable[Hashable]) -> frozenset[tuple[Hashable, int]]:
     return frozenset(Counter(items).items())
 
 
-def is_constant(dag: Dag, at: int) -> bool:
-    """Whether a node is a number that follows from the sizes alone.
-
-    Example:
-        >>> dag = Dag()
-        >>> is_constant(dag, dag.put("extent", "n")), is_constant(dag, dag.put("variable", ("x", ())))
-        (True, False)
-    """
+def _is_constant(dag: Dag, at: int) -> bool:
+    """Whether a node is a number that follows from the sizes alone."""
     nodes = [(dag.nodes[n], dag.free[n]) for n in dag.reachable([at])]
     return all(
         not free and node.op in _ARITHMETIC and not (node.op == "contract" and node.payload)
@@ -243,14 +237,8 @@ def is_constant(dag: Dag, at: int) -> bool:
     )
 
 
-def constant(dag: Dag, at: int, sizes: Mapping[str, int]) -> Fraction | float:
-    """The value of such a node: a fraction as long as it is one.
-
-    Example:
-        >>> dag = Dag()
-        >>> constant(dag, dag.put("power", Fraction(-1), dag.put("extent", "n")), {"n": 4})
-        Fraction(1, 4)
-    """
+def _constant(dag: Dag, at: int, sizes: Mapping[str, int]) -> Fraction | float:
+    """The value of such a node: a fraction as long as it is one."""
     values: dict[int, Fraction | float] = {}
     for n in dag.reachable([at]):
         values[n] = constant_value(dag.nodes[n], [values[c] for c in dag.nodes[n].children], sizes)

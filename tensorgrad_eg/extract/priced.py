@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from heapq import heappop, heappush
 from itertools import product
 from operator import itemgetter
 
@@ -14,6 +16,77 @@ from tensorgrad_eg.errors import LostTermError
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.program.cost import flops
+
+
+def prune(priced: Priced, roots: Sequence[int], upper: int) -> dict[int, list[int]]:
+    """The ways that may still be in a program cheaper than `upper`, by group; only what the roots can need.
+
+    A way is dominated if another of its group costs no more and reads a subset of what it reads. It is over
+    bound if what it costs at the very least, with the dearest single chain below it, is more than the whole
+    program known.
+
+    Example:
+        >>> from tensorgrad_eg.egraph.snapshot import Snapshot
+        >>> from tensorgrad_eg.expr.operations import ENode
+        >>> from tensorgrad_eg.extract.priced import price
+        >>> s = Snapshot({0: [ENode("variable", ("x", ("i",)))]}, {0: frozenset("i")}, {"e": 0}, {"i": "n"})
+        >>> prune(price(s, {"n": 7}), [0], 1)
+        {0: [0]}
+    """
+    kept = {group: _undominated(own) for group, own in priced.options.items()}
+    least = _least(priced, kept)
+    below: dict[int, list[int]] = {}
+    stack = list(roots)
+    while stack:
+        at = stack.pop()
+        if at in below:
+            continue
+        below[at] = [w for w in kept[at] if _bound(priced, w, least) <= upper]
+        stack.extend(c for w in below[at] for c in priced.ways[w].children)
+    return dict(sorted(below.items()))
+
+
+def _undominated(own: Sequence[Option]) -> list[int]:
+    kept: list[tuple[int, frozenset[int]]] = []
+    for _, way, children in sorted(own, key=lambda one: (one[0], len(one[2]), one[1])):
+        reads = frozenset(children)
+        if not any(fewer <= reads for _, fewer in kept):
+            kept.append((way, reads))
+    return sorted(way for way, _ in kept)
+
+
+def _least(priced: Priced, kept: dict[int, list[int]]) -> dict[int, int]:
+    """A lower bound of what each group costs: its cheapest way with the dearest of its children.
+
+    Groups are settled once, the cheapest first (Knuth 1977): a way is as dear as the last child it waits for.
+    """
+    owner: dict[int, int] = {}
+    missing: dict[int, int] = {}
+    waiting: dict[int, list[int]] = {}
+    queue: list[tuple[int, int]] = []
+    for group, ways in kept.items():
+        for way in ways:
+            owner[way], missing[way] = group, len(priced.reads[way])
+            if not missing[way]:
+                heappush(queue, (priced.units[way], way))
+            for child in priced.reads[way]:
+                waiting.setdefault(child, []).append(way)
+    least: dict[int, int] = {}
+    while queue:
+        bound, way = heappop(queue)
+        if owner[way] in least:
+            continue
+        least[owner[way]] = bound
+        for reader in waiting.get(owner[way], ()):
+            missing[reader] -= 1
+            if not missing[reader]:
+                heappush(queue, (priced.units[reader] + bound, reader))
+    return least
+
+
+def _bound(priced: Priced, way: int, least: dict[int, int]) -> float:
+    return priced.units[way] + max((least.get(child, math.inf) for child in priced.reads[way]), default=0)
+
 
 #: Prices are counted in thousandths of a flop, and each node counts one: of equal programs the shorter one
 #: is taken, and choices have no cycles.
@@ -199,7 +272,7 @@ def _ways(priced: Priced, at: int, node: ENode) -> list[tuple[Way, int]]:
     ):
         return []
     plain = Way(at, node, tuple(alias[c].group for c in node.children), (1,) * len(node.children))
-    ways = [(plain, UNIT * node_price(priced, at, node) + 1)]
+    ways = [(plain, UNIT * _node_price(priced, at, node) + 1)]
     if node.op == "add" and at not in priced.constant:
         for kids in _signed(priced, node):
             signs = tuple(1 if kid == c else -1 for kid, c in zip(kids, node.children, strict=True))
@@ -238,7 +311,7 @@ def _negated(snapshot: Snapshot, at: int) -> int | None:
     return None
 
 
-def node_price(priced: Priced, at: int, node: ENode) -> int:
+def _node_price(priced: Priced, at: int, node: ENode) -> int:
     """The flops of one node, in opt_einsum's unit."""
     if node.op in _FREE or node.op == "rename" or at in priced.constant:
         return 0

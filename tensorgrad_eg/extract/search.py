@@ -7,16 +7,135 @@ anew along shortest hyperpaths (Knuth 1977) on which what stands is free.
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tensorgrad_eg.deadline import Deadline
-from tensorgrad_eg.extract.anneal import Annealing, cells
-from tensorgrad_eg.extract.polish import Polish
-from tensorgrad_eg.extract.priced import Priced
-from tensorgrad_eg.extract.program import Program
-from tensorgrad_eg.extract.routes import FREE, OPEN, Routes
+from tensorgrad_eg.extract.polish import FREE, OPEN, Polish, Program, Routes
+from tensorgrad_eg.extract.priced import UNIT, Priced
+
+Prices = NDArray[np.float64]
+#: Worse programs are accepted with probability exp(-Δ / (this · cost)), to leave local minima.
+_TEMPERATURE = 3e-3
+#: How many of the moves are detours.
+_DETOURS = 0.9
+#: The best program is where it goes on after so many moves.
+_RETURN = 25
+
+
+@dataclass
+class _Lengths:
+    """The length of the shortest hyperpath found to every group, and the way on which it ends.
+
+    Ways are those by which a group came closer last: to follow these has an end.
+    """
+
+    dist: Prices
+    way: NDArray[np.intp]
+
+
+class _Annealing:
+    """Rip-up and reroute on one priced e-graph, for some roots."""
+
+    def __init__(self, priced: Priced, roots: Iterable[int], seed: int, deadline: Deadline) -> None:
+        """Lays the ways out as arrays, in the order of their groups."""
+        self.priced, self.roots, self.deadline = priced, list(dict.fromkeys(roots)), deadline
+        self.random = random.Random(seed)
+        groups = np.array(priced.group, np.int64)
+        self._start = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
+        self._owner = groups[self._start]
+        self._place = np.repeat(np.arange(len(self._start)), np.diff(np.r_[self._start, len(groups)]))
+        self._price = np.array(priced.units, np.float64) / UNIT
+        nothing = int(groups.max()) + 1
+        self._child = np.full((_cells(priced) // len(groups), len(groups)), nothing, np.int64)
+        for number, way in enumerate(priced.ways):
+            self._child[: len(way.children), number] = way.children
+        dist = np.full(nothing + 1, math.inf)
+        dist[nothing] = 0.0
+        self._far = _Lengths(dist, np.full(nothing + 1, -1))
+        self._base = self._lengths((), self._far, self._price)
+
+    def _lengths(self, paid: Iterable[int], start: _Lengths, price: Prices) -> _Lengths:
+        """Shortest hyperpaths to every group, with the paid groups free, at these prices of the ways."""
+        dist, way = start.dist.copy(), start.way.copy()
+        dist[list(paid)] = 0.0
+        while True:
+            reach = price + dist[self._child].sum(axis=0)
+            best = np.minimum.reduceat(reach, self._start)
+            better = best < dist[self._owner] * (1 - 1e-12) - 1e-9
+            if not better.any():
+                return _Lengths(dist, way)
+            dist[self._owner[better]] = best[better]
+            last = np.flatnonzero(better[self._place] & (reach == best[self._place]))[::-1]
+            way[self._owner[self._place[last]]] = last  # of equal ways the first
+
+    def improve(self, start: Program, steps: int, progress: Callable[[float], None]) -> Program:
+        """So many moves from a program; the best that was met."""
+        best = current = start
+        for step in range(steps):
+            progress(best.cost / UNIT)
+            if self.deadline.over:
+                break
+            found = self._moved(current) or current
+            gain = current.cost - found.cost
+            if gain >= 0 or self.random.random() < math.exp(gain / (_TEMPERATURE * current.cost)):
+                current = found
+            if found.cost < best.cost:
+                best = found
+            if step % _RETURN == _RETURN - 1:
+                current = best
+        return best
+
+    def _moved(self, program: Program) -> Program | None:
+        """Takes some groups out with everything that used them, and completes again."""
+        dear = program.dearest(program.choice)
+        pool = dear[: max(4, len(dear) // 4)] if self.random.random() < 0.5 else dear
+        detour = self.random.random() < _DETOURS
+        drop = self.random.sample(pool, self.random.randint(1, min(5, len(pool))))
+        gone = program.above(drop)
+        kept = {at: way for at, way in program.choice.items() if at not in gone}
+        if not detour:
+            return self._completed(kept, self._base, self._price)
+        price = self._price.copy()
+        price[[program.choice[at] for at in drop]] = math.inf
+        return self._completed(kept, self._far, price)
+
+    def _completed(self, choice: dict[int, int], start: _Lengths, price: Prices) -> Program | None:
+        """Routes every root that is missing, the nearest first; None if one cannot be reached.
+
+        On a detour groups may not take the ways they had: what is a little dearer for one of them may be
+        shared by others later.
+        """
+        missing = [root for root in self.roots if root not in choice]
+        lengths = start
+        while missing:
+            lengths = self._lengths(choice, lengths, price)
+            root = min(missing, key=lambda r: (lengths.dist[r], r))
+            if math.isinf(lengths.dist[root]):
+                return None
+            self._route(root, choice, lengths)
+            missing = [r for r in missing if r not in choice]
+        return Program(self.priced, self.roots, choice)
+
+    def _route(self, root: int, choice: dict[int, int], lengths: _Lengths) -> None:
+        stack = [root]
+        while stack:
+            at = stack.pop()
+            if at not in choice:
+                choice[at] = int(lengths.way[at])
+                stack.extend(c for c in self.priced.reads[choice[at]] if c not in choice)
+
+
+def _cells(priced: Priced) -> int:
+    """How many numbers it takes to lay out what the ways read: as many a way as the widest has."""
+    return len(priced.ways) * max((len(way.children) for way in priced.ways), default=0)
+
 
 #: Rip-up and reroute lays out the e-graph in so many numbers at most.
 _CELLS = 1_000_000
@@ -71,8 +190,8 @@ class Extractor:
         return self.trimmed(routes.way)
 
     @cached_property
-    def _annealing(self) -> Annealing:
-        return Annealing(self.priced, self.roots, self._seed, self.deadline)
+    def _annealing(self) -> _Annealing:
+        return _Annealing(self.priced, self.roots, self._seed, self.deadline)
 
     def polish(self, solution: Solution) -> Solution:
         """Gives every group in turn its best way while all else stays, until nothing gains."""
@@ -95,10 +214,10 @@ class Extractor:
 
         E-graphs that are too large or too deep for it stay as they are.
         """
-        if not steps or not solution.choice or cells(self.priced) > _CELLS:
+        if not steps or not solution.choice or _cells(self.priced) > _CELLS:
             return solution
         start = Program(self.priced, self.roots, solution.choice)
-        if cells(self.priced) * start.depth > _LAID:
+        if _cells(self.priced) * start.depth > _LAID:
             return solution
         found = self._annealing.improve(start, steps, progress)
         return Solution(found.choice, found.cost)

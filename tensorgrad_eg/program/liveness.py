@@ -14,15 +14,9 @@ from tensorgrad_eg.program.cost import elements
 from tensorgrad_eg.program.program import Program
 
 
-def last_uses(program: Program) -> dict[str, int]:
+def _last_uses(program: Program) -> dict[str, int]:
     """For each step that is read, the number of the last step that reads it; outputs are read after the last
     step.
-
-    >>> from tensorgrad_eg.program.program import Operand, Output, Step
-    >>> one = Step("t1", "constant", (), (), value=1.0)
-    >>> two = Step("t2", "power", (Operand("t1", ()),), (), number=2)
-    >>> last_uses(Program((), (one, two), (Output(Operand("t2", ()), (), ()),), {}))
-    {'t1': 1, 't2': 2}
     """
     names = {step.name for step in program.steps}
     found: dict[str, int] = {}
@@ -40,7 +34,7 @@ def peak_elements(program: Program) -> int:
     >>> peak_elements(Program((), (), (), {}))
     0
     """
-    uses = last_uses(program)
+    uses = _last_uses(program)
     volume = {step.name: elements(step.edges, program.sizes) for step in program.steps}
     freed: dict[int, list[str]] = {}
     for number, step in enumerate(program.steps):

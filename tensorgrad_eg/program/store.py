@@ -14,16 +14,138 @@ from dataclasses import dataclass
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from tensorgrad_eg.errors import PlanFileError, PlanFileNotFoundError, ProgramError
 from tensorgrad_eg.expr.pointwise import POINTWISE
-from tensorgrad_eg.program import schema
 from tensorgrad_eg.program.cost import Baseline
 from tensorgrad_eg.program.folding import fold
 from tensorgrad_eg.program.forms import Factor, Form, Term, assembly
 from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step, Structure
+
+FORMAT, VERSION = "tensorgrad_eg plan", 1
+
+#: The longest file that is read, in bytes: a plan of a thousand steps has a few hundred thousand.
+LONGEST = 50_000_000
+
+_NAME = r"\A[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,10000}\Z"
+#: An exact number, as `-2/3`: written out, for 1e99999999 is eleven letters and takes a minute to read.
+_EXACT = r"\A-?[0-9]{1,4000}(/0*[1-9][0-9]{0,3999})?\Z"
+#: A float as text, for JSON has no infinity.
+_FLOAT = r"\A-?(inf|nan|[0-9]{1,30}(\.[0-9]{1,30})?(e[+-]?[0-9]{1,4})?)\Z"
+#: What a text has to be that should match, in words.
+PATTERNS = {
+    _NAME: "a name, in characters that can be printed",
+    _EXACT: "a fraction, such as '-2/3'",
+    _FLOAT: "a number, such as '0.5' or 'inf'",
+}
+Name = Annotated[str, Meta(pattern=_NAME)]
+Names = tuple[Name, ...]
+Exact = Annotated[str, Meta(pattern=_EXACT)]
+Float = Annotated[str, Meta(pattern=_FLOAT)]
+Text = Annotated[str, Meta(max_length=1_000_000)]
+Size = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class _Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An object of a plan file: all of its fields are known."""
+
+
+class InputData(_Data, frozen=True, kw_only=True):
+    """A variable."""
+
+    name: Name
+    edges: Names
+    sizes: tuple[Size | Name, ...]
+
+
+class OperandData(_Data, frozen=True, kw_only=True):
+    """A tensor as it is read."""
+
+    tensor: Name
+    edges: Names
+    factor: Exact | None = None
+
+
+class StepData(_Data, frozen=True, kw_only=True):
+    """An operation."""
+
+    name: Name
+    kind: Name
+    edges: Names
+    operands: tuple[OperandData, ...]
+    over: Names = ()
+    function: Text = ""
+    label: Text = ""
+    number: Exact | None = None
+    value: Float | None = None
+
+
+class OutputData(_Data, frozen=True, kw_only=True):
+    """A result."""
+
+    reads: OperandData
+    edges: Names
+    names: Names
+
+
+class FactorData(_Data, frozen=True, kw_only=True):
+    """A tensor in a term of a structured result."""
+
+    name: Name
+    edges: Names
+
+
+class TermData(_Data, frozen=True, kw_only=True):
+    """A term of a structured result: its coefficient is exact, or a float, the `value`."""
+
+    coefficient: Exact | None = None
+    value: Float | None = None
+    deltas: tuple[tuple[Name, Name], ...]
+    factors: tuple[FactorData, ...]
+
+
+class FormData(_Data, frozen=True, kw_only=True):
+    """A structured result."""
+
+    edges: Names
+    shape: tuple[Size, ...]
+    terms: tuple[TermData, ...]
+
+
+class BaselineData(_Data, frozen=True, kw_only=True):
+    """What ordinary ways cost."""
+
+    flops: Annotated[int, Meta(ge=0)]
+    modes: dict[Name, Annotated[int, Meta(ge=0)]]
+
+
+class PlanData(_Data, frozen=True, kw_only=True):
+    """A plan."""
+
+    format: Literal["tensorgrad_eg plan"]
+    version: Literal[1]
+    structure: Literal["tensor", "list"] | tuple[Text, ...]
+    baseline: BaselineData
+    report: Text | None
+    sizes: dict[Name, Size]
+    symbols: dict[Name, Size]
+    inputs: tuple[InputData, ...]
+    steps: tuple[StepData, ...]
+    outputs: tuple[OutputData, ...]
+    assumptions: tuple[Text, ...] = ()
+    forms: tuple[FormData, ...] | None = None
+    certificate: Text | None = None
+
+
+class Header(msgspec.Struct, frozen=True):
+    """What tells whether the rest can be read."""
+
+    format: object = None
+    version: object = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +174,7 @@ def content(path: str | PathLike[str]) -> bytes:
     """
     try:
         with Path(path).open("rb") as file:
-            return file.read(schema.LONGEST + 1)
+            return file.read(LONGEST + 1)
     except FileNotFoundError:
         near = sorted(str(other) for other in Path(path).parent.glob("*.json"))
         raise PlanFileNotFoundError.of(path, near) from None
@@ -68,19 +190,18 @@ def written(plan: Document) -> str:
     1
     """
     program, baseline = plan.program, plan.baseline
-    data = schema.PlanData(
+    data = PlanData(
         format="tensorgrad_eg plan",
         version=1,
         structure=plan.structure,
-        baseline=schema.BaselineData(flops=int(baseline), modes=baseline.modes),
+        baseline=BaselineData(flops=int(baseline), modes=baseline.modes),
         report=plan.report,
         sizes=dict(program.sizes),
         symbols=dict(program.symbols),
-        inputs=tuple(schema.InputData(name=i.name, edges=i.edges, sizes=i.sizes) for i in program.inputs),
+        inputs=tuple(InputData(name=i.name, edges=i.edges, sizes=i.sizes) for i in program.inputs),
         steps=tuple(map(_step_data, program.steps)),
         outputs=tuple(
-            schema.OutputData(reads=_operand_data(o.operand), edges=o.edges, names=o.names)
-            for o in program.outputs
+            OutputData(reads=_operand_data(o.operand), edges=o.edges, names=o.names) for o in program.outputs
         ),
         assumptions=plan.assumptions,
         forms=None if plan.forms is None else tuple(map(_form_data, plan.forms)),
@@ -95,12 +216,12 @@ def parsed(data: bytes) -> Document:
     Raises:
         PlanFileError: if it is no plan, or does not hold a program that runs.
     """
-    if len(data) > schema.LONGEST:
-        raise PlanFileError(f"this is not a plan: it has more than {schema.LONGEST:,} bytes.")
+    if len(data) > LONGEST:
+        raise PlanFileError(f"this is not a plan: it has more than {LONGEST:,} bytes.")
     try:
-        header = msgspec.json.decode(data, type=schema.Header)
+        header = msgspec.json.decode(data, type=Header)
         _check_header(header)
-        return _plan(msgspec.json.decode(data, type=schema.PlanData))
+        return _plan(msgspec.json.decode(data, type=PlanData))
     except msgspec.ValidationError as error:
         raise _told(str(error)) from None
     except (msgspec.DecodeError, RecursionError) as error:
@@ -109,12 +230,12 @@ def parsed(data: bytes) -> Document:
         raise PlanFileError.damaged(str(error)) from None
 
 
-def _check_header(header: schema.Header) -> None:
-    if header.format != schema.FORMAT:
-        raise PlanFileError(f"this is not a plan: its format is {header.format!r}, not {schema.FORMAT!r}.")
-    if type(header.version) is not int or header.version != schema.VERSION:
+def _check_header(header: Header) -> None:
+    if header.format != FORMAT:
+        raise PlanFileError(f"this is not a plan: its format is {header.format!r}, not {FORMAT!r}.")
+    if type(header.version) is not int or header.version != VERSION:
         raise PlanFileError(
-            f"this plan has version {header.version}; this release reads version {schema.VERSION}. "
+            f"this plan has version {header.version}; this release reads version {VERSION}. "
             "Make the plan again, or update tensorgrad_eg."
         )
 
@@ -122,7 +243,7 @@ def _check_header(header: schema.Header) -> None:
 def _told(problem: str) -> PlanFileError:
     """What msgspec found, in the words of a reader: where, what, and what it should be."""
     found, _, place = problem.partition(" - at `$.")
-    for pattern, words in schema.PATTERNS.items():
+    for pattern, words in PATTERNS.items():
         found = found.replace(f"`str` matching regex {pattern!r}", words)
     if found.startswith("Expected `object`") and not place:
         kind = found.split("`")[3].replace("array", "list")
@@ -133,13 +254,13 @@ def _told(problem: str) -> PlanFileError:
 # ---- from a plan to data
 
 
-def _operand_data(operand: Operand) -> schema.OperandData:
+def _operand_data(operand: Operand) -> OperandData:
     factor = None if operand.factor == 1 else str(operand.factor)
-    return schema.OperandData(tensor=operand.tensor, edges=operand.edges, factor=factor)
+    return OperandData(tensor=operand.tensor, edges=operand.edges, factor=factor)
 
 
-def _step_data(step: Step) -> schema.StepData:
-    return schema.StepData(
+def _step_data(step: Step) -> StepData:
+    return StepData(
         name=step.name,
         kind=step.kind,
         edges=step.edges,
@@ -152,25 +273,25 @@ def _step_data(step: Step) -> schema.StepData:
     )
 
 
-def _form_data(form: Form) -> schema.FormData:
-    return schema.FormData(edges=form.edges, shape=form.shape, terms=tuple(map(_term_data, form.terms)))
+def _form_data(form: Form) -> FormData:
+    return FormData(edges=form.edges, shape=form.shape, terms=tuple(map(_term_data, form.terms)))
 
 
-def _term_data(term: Term) -> schema.TermData:
+def _term_data(term: Term) -> TermData:
     number = term.coefficient
     exact = isinstance(number, Fraction)
-    return schema.TermData(
+    return TermData(
         coefficient=str(number) if exact else None,
         value=None if exact else repr(number),
         deltas=term.deltas,
-        factors=tuple(schema.FactorData(name=f.name, edges=f.edges) for f in term.factors),
+        factors=tuple(FactorData(name=f.name, edges=f.edges) for f in term.factors),
     )
 
 
 # ---- from data to a plan that runs
 
 
-def _plan(data: schema.PlanData) -> Document:
+def _plan(data: PlanData) -> Document:
     program = Program(
         tuple(Input(given.name, given.edges, given.sizes) for given in data.inputs),
         tuple(map(_step, data.steps)),
@@ -194,11 +315,11 @@ def _plan(data: schema.PlanData) -> Document:
     return Document(fold(program), structure, baseline, *about)
 
 
-def _operand(data: schema.OperandData) -> Operand:
+def _operand(data: OperandData) -> Operand:
     return Operand(data.tensor, data.edges, Fraction(data.factor or 1))
 
 
-def _step(data: schema.StepData) -> Step:
+def _step(data: StepData) -> Step:
     if data.function and data.function not in POINTWISE:
         raise PlanFileError.damaged(f"there is no function {data.function!r}")
     return Step(
@@ -214,7 +335,7 @@ def _step(data: schema.StepData) -> Step:
     )
 
 
-def _form(data: schema.FormData) -> Form:
+def _form(data: FormData) -> Form:
     if len(data.edges) != len(data.shape):
         raise PlanFileError.damaged(f"{list(data.shape)} are no sizes of the edges {list(data.edges)}")
     _distinct(data.edges, "edges of a result")
@@ -226,7 +347,7 @@ def _form(data: schema.FormData) -> Form:
     return form
 
 
-def _term(data: schema.TermData) -> Term:
+def _term(data: TermData) -> Term:
     factors = tuple(Factor(factor.name, factor.edges) for factor in data.factors)
     if data.coefficient is not None and data.value is None:
         return Term(Fraction(data.coefficient), data.deltas, factors)

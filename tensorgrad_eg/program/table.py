@@ -45,12 +45,8 @@ def blas(step: Step) -> str:
     return name if plain else "TDOT" if name == "GEMM" else name
 
 
-def served(program: Program, names: Sequence[str]) -> dict[str, list[str]]:
-    """For every step, the outputs that need it.
-
-    >>> served(Program((), (), (), {}), [])
-    {}
-    """
+def _served(program: Program, names: Sequence[str]) -> dict[str, list[str]]:
+    """For every step, the outputs that need it."""
     found: dict[str, set[int]] = {step.name: set() for step in program.steps}
     for number, out in enumerate(program.outputs):
         found.setdefault(out.operand.tensor, set()).add(number)
@@ -96,25 +92,16 @@ def columns(rows: Sequence[Sequence[str]], sides: str) -> str:
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
-def result_text(program: Program, out: Output, name: str) -> str:
-    """An output as a formula: its name and edges, and the step or input it is.
-
-    >>> from tensorgrad_eg.program.program import Operand
-    >>> result_text(Program((), (), (), {}), Output(Operand("t1", ("i",)), ("i",), ("k",)), "result")
-    'result[k] = t1[k]'
-    """
+def _result_text(program: Program, out: Output, name: str) -> str:
+    """An output as a formula: its name and edges, and the step or input it is."""
     names = dict(zip(out.edges, out.names, strict=True))
     source = indexed(out.operand.tensor, [names[edge] for edge in out.operand.edges])
     return f"{indexed(name, out.names)} = {source}"
 
 
-def step_rows(program: Program, names: Sequence[str]) -> list[list[str]]:
-    """The header and a row for every step.
-
-    >>> step_rows(Program((), (), (), {}), [])
-    [['step', 'formula', 'scaling', 'kernel', 'flops', 'elements', 'for']]
-    """
-    needed, price = served(program, names), costs(program)
+def _step_rows(program: Program, names: Sequence[str]) -> list[list[str]]:
+    """The header and a row for every step."""
+    needed, price = _served(program, names), costs(program)
     rows = [["step", "formula", "scaling", "kernel", "flops", "elements", "for"]]
     for number, step in enumerate(program.steps, 1):
         cost = f"{price[step.name]:,}"
@@ -124,12 +111,8 @@ def step_rows(program: Program, names: Sequence[str]) -> list[list[str]]:
     return rows
 
 
-def summary(program: Program, baseline: int, modes: Mapping[str, int], peak: int) -> list[tuple[str, str]]:
-    """The lines above the table: a name and a value each.
-
-    >>> summary(Program((), (), (), {}), 0, {}, 0)[0]
-    ('Plan', '0 flops in 0 steps')
-    """
+def _summary(program: Program, baseline: int, modes: Mapping[str, int], peak: int) -> list[tuple[str, str]]:
+    """The lines above the table: a name and a value each."""
     flops = total_flops(program)
     volumes = [elements(step.edges, program.sizes) for step in program.steps]
     scaling = max((len(step.labels) for step in program.steps), default=0)
@@ -156,12 +139,8 @@ def _speedup(flops: int, baseline: int) -> str:
     return f": {baseline / flops:.3g} times fewer"
 
 
-def sizes_text(sizes: Mapping[str, int]) -> str:
-    """Sizes as `i=3, k=4`.
-
-    >>> sizes_text({"i": 3, "k": 4})
-    'i=3, k=4'
-    """
+def _sizes_text(sizes: Mapping[str, int]) -> str:
+    """Sizes as `i=3, k=4`."""
     return ", ".join(f"{name}={size}" for name, size in sizes.items())
 
 
@@ -171,16 +150,16 @@ def table(program: Program, names: Sequence[str], baseline: int, modes: Mapping[
     >>> print(table(Program((), (), (), {}), [], 0, {}, 0).splitlines()[0])
     Results    none
     """
-    results = [result_text(program, out, name) for out, name in zip(program.outputs, names, strict=True)]
+    results = [_result_text(program, out, name) for out, name in zip(program.outputs, names, strict=True)]
     about = [("Results", result) for result in results[:1] or ["none"]] + [
         ("", result) for result in results[1:]
     ]
-    about.append(("Sizes", sizes_text(program.symbols or program.sizes) or "none"))
-    about += summary(program, baseline, modes, peak)
+    about.append(("Sizes", _sizes_text(program.symbols or program.sizes) or "none"))
+    about += _summary(program, baseline, modes, peak)
     head = "\n".join(f"{name:10} {value}" for name, value in about)
     if not program.steps:
         return head
-    rows = step_rows(program, names)
+    rows = _step_rows(program, names)
     flops = total_flops(program)
     written = sum(elements(step.edges, program.sizes) for step in program.steps)
     rows.append(["", "total", "", "", f"{flops:,}", f"{written:,}", ""])

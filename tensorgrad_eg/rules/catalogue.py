@@ -81,9 +81,9 @@ def programs(
                 own = alone(_name(form))
                 members[ruleset].append(own)
                 found.append(Written(f"(ruleset {own})", where))
-                found.append(Written(show(in_ruleset(written_out(form, directed), own)), where))
+                found.append(Written(show(in_ruleset(_written_out(form, directed), own)), where))
             else:
-                found.append(Written(show(written_out(form, directed)), where))
+                found.append(Written(show(_written_out(form, directed)), where))
     together = [f"(unstable-combined-ruleset {ruleset} {' '.join(own)})" for ruleset, own in members.items()]
     return (*found, *(Written(text, "the rulesets") for text in together))
 
@@ -136,15 +136,8 @@ def in_ruleset(form: Form, ruleset: str) -> Form:
     )
 
 
-def written_out(form: Form, directed: frozenset[str] = DIRECTED) -> Form:
-    """A rule as it stands, or, of a directed rewrite, the rule that deletes its left side.
-
-    >>> rest = [":ruleset", "normalise", ":name", "n"]
-    >>> show(written_out(Form(["rewrite", Form(["f", "a"]), "a", *rest])))
-    '(rule ((= result (f a))) ((union result a) (delete (f a))) :ruleset normalise :name n)'
-    >>> show(written_out(Form(["rewrite", Form(["f", Form(["g", "a"])]), "a", *rest]))[1])
-    '((= result (f (g a))) (!= result a))'
-    """
+def _written_out(form: Form, directed: frozenset[str] = DIRECTED) -> Form:
+    """A rule as it stands, or, of a directed rewrite, the rule that deletes its left side."""
     if form[0] != "rewrite" or _ruleset(form) not in directed:
         return form
     _, left, right, *_ = form

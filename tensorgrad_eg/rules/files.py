@@ -15,7 +15,7 @@ from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.rules.computed import prepared
 from tensorgrad_eg.rules.forms import Form, parse, show
 from tensorgrad_eg.rules.generated import declarations, derivative_rules, edge_rules
-from tensorgrad_eg.rules.grammar import check_file
+from tensorgrad_eg.rules.statements import check_file
 from tensorgrad_eg.rules.vocabulary import Vocabulary
 
 #: What follows from the table of operations stands between the files, as if it were written there.

@@ -1,33 +1,86 @@
-"""Rules in a rule file of a user: that they can run, and take nothing away that others need."""
+"""Rule files of users: that their rules can run, and take nothing away that others need."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tensorgrad_eg.errors import ForbiddenRuleError, RuleSyntaxError, listing, suggestion
-from tensorgrad_eg.rules.forms import Form, SExpr, forms_in, head, leaves, show
+from tensorgrad_eg.rules.forms import Form, SExpr, forms_in, head, leaves, show, words_in
 from tensorgrad_eg.rules.phases import DIRECTED, GATHERING
-from tensorgrad_eg.rules.terms import Terms, doing
-from tensorgrad_eg.rules.vocabulary import (
-    RESERVED,
-    SETTABLE,
-    STATABLE,
-    Vocabulary,
-    alone,
-    literal,
-    variables,
-)
+from tensorgrad_eg.rules.terms import Declarations, Terms, doing
+from tensorgrad_eg.rules.vocabulary import RESERVED, SETTABLE, STATABLE, Vocabulary, alone, literal, variables
+
+#: The most forms in a file, and the most words in a form: what takes the engine seconds to read is no rule.
+FORMS, WORDS = 2_000, 2_000
 
 
-class Statements:
-    """Checks the rules of a file.
+def check_file(forms: Iterable[Form], file: str, words: Vocabulary) -> None:
+    """Check the forms of a user's file one after the other; what they declare is added to the words.
 
-    >>> try:
-    ...     Statements("mine.egg", Vocabulary(rulesets=["search"])).rule(Form(["rule", Form(), Form()], 2))
-    ... except RuleSyntaxError as error:
-    ...     print(error)
-    mine.egg:2: this rule has no ruleset, and would never run; add :ruleset and one of: search.
+    Raises:
+        ForbiddenRuleError: if a form does more than state a rule.
+        RuleSyntaxError: if a form is not what it should be; each message says what it should be.
     """
+    judge = _File(file, words)
+    for number, form in enumerate(forms):
+        if number == FORMS:
+            raise RuleSyntaxError.at(file, form.line, f"there are more than {FORMS} forms; split the file")
+        judge.form(form)
+
+
+class _File:
+    def __init__(self, file: str, words: Vocabulary) -> None:
+        self.file, self.words = file, words
+        declared, stated = Declarations(file, words), _Statements(file, words)
+        self.kinds: dict[str, Callable[[Form], None]] = {
+            "rewrite": stated.rewrite,
+            "birewrite": stated.rewrite,
+            "rule": stated.rule,
+            "relation": declared.relation,
+            "constructor": declared.constructor,
+            "function": declared.function,
+            "let": declared.let,
+        }
+
+    def form(self, form: Form) -> None:
+        """Check one top-level form, then take in what it declares."""
+        name = head(form)
+        if len(words_in(form)) > WORDS:
+            raise RuleSyntaxError.at(self.file, form.line, f"this form has more than {WORDS} words")
+        if name not in self.kinds:
+            raise self._refused(form, name)
+        self.kinds[name](form)
+        self.words.declare(form, f"{self.file}:{form.line}", own=True)
+
+    def _refused(self, form: Form, name: str) -> RuleSyntaxError | ForbiddenRuleError:
+        if not name:
+            return RuleSyntaxError.at(
+                self.file, form.line, f"{show(form)[:60]} is empty, or does not begin with a name"
+            )
+        own = {
+            "ruleset": "makes a ruleset, which nothing would run. "
+            f"The rulesets are: {listing(self.words.rulesets)}",
+            "sort": "makes a sort. Those there are: "
+            + listing(s for s in self.words.sorts if s not in ("Map", "Index")),
+            "datatype": "makes a sort. Declare a constructor with the result Tensor",
+            "union": "makes two terms equal outside of any rule",
+            "set": "states a value outside of any rule",
+            "delete": "deletes terms outside of any rule",
+        }
+        if name in own or doing(name):
+            return ForbiddenRuleError.at(self.file, form.line, f"'{name}' {own.get(name) or doing(name)}")
+        if name in self.words.declared:
+            return ForbiddenRuleError.at(
+                self.file, form.line, f"'{name}' states a fact outside of any rule; use assume=[…]"
+            )
+        hint = suggestion(name, self.kinds)
+        return ForbiddenRuleError.at(
+            self.file, form.line, f"'{name}' begins no rule; {listing(self.kinds)} do.{hint}".rstrip(".")
+        )
+
+
+class _Statements:
+    """Checks the rules of a file."""
 
     def __init__(self, file: str, words: Vocabulary) -> None:
         """Check a file of this name, which uses these words."""

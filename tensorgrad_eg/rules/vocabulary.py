@@ -57,12 +57,8 @@ _BUILTIN = ("String", "i64", "f64", "BigRat", "BigInt")
 
 
 @dataclass(frozen=True)
-class Declared:
-    """A constructor, a function or a relation: what it takes, what it gives, where it is declared.
-
-    >>> Declared("relation", ("Tensor",), "", "mine.egg:3", own=True).kind
-    'relation'
-    """
+class _Declared:
+    """A constructor, a function or a relation: what it takes, what it gives, where it is declared."""
 
     kind: str
     inputs: tuple[str, ...]
@@ -79,7 +75,7 @@ class Vocabulary:
     'i64'
     """
 
-    declared: dict[str, Declared] = field(default_factory=dict)
+    declared: dict[str, _Declared] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     rulesets: list[str] = field(default_factory=list)
     rules: dict[str, str] = field(default_factory=dict)
@@ -105,9 +101,9 @@ class Vocabulary:
         """
         match form:
             case ["constructor" | "function" as kind, str(name), Form() as inputs, str(output), *_]:
-                self.declared[name] = Declared(kind, _words(inputs), output, where, own)
+                self.declared[name] = _Declared(kind, _words(inputs), output, where, own)
             case ["relation", str(name), Form() as inputs]:
-                self.declared[name] = Declared("relation", _words(inputs), "", where, own)
+                self.declared[name] = _Declared("relation", _words(inputs), "", where, own)
             case ["sort", str(name), *rest]:
                 self.sorts[name] = head(rest[0]) if rest else name
             case ["let", str(name), value]:

@@ -1,22 +1,100 @@
-"""The normal form that declared facts allow, with which the search starts."""
+"""Programs that a search starts from: with what is declared of arrays, and differentiated in other orders."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.egraph.derive import Derived, Stage
 from tensorgrad_eg.egraph.encode import Encoded
+from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.egraph.facts import statements
 from tensorgrad_eg.egraph.snapshot import Snapshot, dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.text import statements
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.expr import Tensor
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import aliases
+from tensorgrad_eg.extract.priced import price
+from tensorgrad_eg.extract.search import Extractor
 from tensorgrad_eg.rules.phases import NORMAL
+
+
+@dataclass(frozen=True)
+class Mode:
+    """A program for all outputs, as part of one that begins with the program of reverse mode.
+
+    `start` is its normal form, `cost` what it costs; `roots` are its outputs in `dag`.
+    """
+
+    program: Dag
+    start: Snapshot
+    cost: float
+    dag: Dag
+    roots: Mapping[str, int]
+
+    @classmethod
+    def best(
+        cls, derived: Derived, start: Snapshot, sizes: Mapping[str, int], engines: Engines
+    ) -> Mode | None:
+        """The cheapest of the programs that were differentiated in another order, if it beats the first.
+
+        Example:
+            >>> Mode.best(Derived(Dag(), [], {}), Snapshot({}, {}, {}), {}, Engines()) is None
+            True
+        """
+        if not derived.modes:
+            return None
+        try:
+            found = [cls._of(derived, program, sizes, engines) for program in derived.modes]
+        except (TimeLimitError, KeyboardInterrupt):
+            return None  # there was no time for another
+        best = min(found, key=lambda mode: mode.cost)
+        return best if best.cost < _cost(start, sizes) else None
+
+    @classmethod
+    def _of(cls, derived: Derived, program: Dag, sizes: Mapping[str, int], engines: Engines) -> Mode:
+        start = normal(replace(derived, dag=program), engines)
+        dag = derived.dag.part(derived.dag.roots)
+        moved = dag.include(program, program.roots.values())
+        roots = {name: moved[at] for name, at in program.roots.items()}
+        return cls(program, start, _cost(start, sizes), dag, roots)
+
+    def joins(self, engine: Engine) -> bool:
+        """Brings both programs to normal form, and says that outputs are one; whether there was time."""
+        try:
+            engine.normalise()
+            self._join(engine)
+        except (TimeLimitError, KeyboardInterrupt):
+            return False
+        return True
+
+    def _join(self, engine: Engine) -> None:
+        for name, at in self.roots.items():
+            first = self.dag.roots[name]
+            engine.facts(f"(accumulates t{first} t{at})", (first, at))
+        engine.run("accumulate")
+        engine.normalise()
+
+
+def normal(derived: Derived, engines: Engines) -> Snapshot:
+    """The normal form of a program, in an e-graph of its own.
+
+    Example:
+        >>> normal(Derived(Dag(), [], {}), Engines()).size
+        0
+    """
+    with derived.engine(engines, NORMAL) as engine:
+        engine.normalise()
+        return engine.snapshot(list(derived.dag.roots))
+
+
+def _cost(start: Snapshot, sizes: Mapping[str, int]) -> float:
+    priced = price(start, sizes)
+    return Extractor(priced, [priced.root(r) for r in start.roots]).tree_choice().cost
+
 
 #: In larger programs a renamed tensor stays one tensor: what is inside is not met by what is outside.
 _SMALL = 1000
@@ -54,7 +132,7 @@ def _used(now: Derived, expressions: Sequence[Tensor], engines: Engines) -> Deri
         with now.engine(engines, NORMAL) as engine:
             engine.normalise(descend=len(now.dag.nodes) < _SMALL)
             snapshot = engine.snapshot(list(now.dag.roots))
-        dag, again = merged(snapshot)
+        dag, again = _merged(snapshot)
         now = replace(now, dag=dag, symbols=snapshot.symbols)
         if not again:
             break
@@ -66,18 +144,10 @@ def _used(now: Derived, expressions: Sequence[Tensor], engines: Engines) -> Deri
     return replace(now, outputs=outputs, stages=[*derived.stages, stage])
 
 
-def merged(snapshot: Snapshot) -> tuple[Dag, bool]:
+def _merged(snapshot: Snapshot) -> tuple[Dag, bool]:
     """The program of smallest terms, tensors that differ by names of bound edges made one; whether any did.
 
     A symmetric A makes such tensors of A[n,j] x[j] and A[i,n] x[i], summed over j and over i.
-
-    Example:
-        >>> x = [[ENode("variable", ("x", (edge,)))] for edge in "ij"]
-        >>> sums = [[ENode("reduce", frozenset(edge), (n,))] for n, edge in enumerate("ij")]
-        >>> free = {0: frozenset("i"), 1: frozenset("j"), 2: frozenset(), 3: frozenset(), 4: frozenset()}
-        >>> nodes = dict(enumerate([*x, *sums, [ENode("add", None, (2, 3))]]))
-        >>> merged(Snapshot(nodes, free, {"e": 4}, {"i": "n", "j": "n"}))[0].nodes[-1]
-        ENode(op='add', payload=None, children=(1, 1))
     """
     exact = {at: [n for n in nodes if snapshot.exact(at, n)] or nodes for at, nodes in snapshot.nodes.items()}
     choice = smallest(replace(snapshot, nodes=exact))
