@@ -94,13 +94,27 @@ class Plan(Compiled):
 
     @cached_property
     def baseline(self) -> Baseline:
-        """What ordinary automatic differentiation pays for the same results, in the same unit."""
+        """What ordinary automatic differentiation pays for the same results, in the same unit.
+
+        >>> import tensorgrad_eg as tg
+        >>> x = tg.Variable("x", ["k"])
+        >>> plan = tg.optimize((x @ x).grad(x), {"k": 3})
+        >>> int(plan.baseline)
+        3
+        """
         value = self._baseline() if callable(self._baseline) else self._baseline
         return value if isinstance(value, Baseline) else Baseline(value)
 
     @property
     def ratio(self) -> float:
-        """The cost over that of the baseline."""
+        """The cost over that of the baseline.
+
+        >>> import tensorgrad_eg as tg
+        >>> x = tg.Variable("x", ["k"])
+        >>> plan = tg.optimize((x @ x).grad(x), {"k": 3})
+        >>> plan.ratio
+        1.0
+        """
         return self.flops / self.baseline if self.baseline else float("nan") if self.flops else 1.0
 
     def check(
@@ -118,6 +132,12 @@ class Plan(Compiled):
         Raises:
             CheckError: if an output differs by more than `rtol` times its largest entry.
             DetachedPlanError: if the plan was loaded from a file.
+
+        >>> import tensorgrad_eg as tg
+        >>> x = tg.Variable("x", ["k"])
+        >>> plan = tg.optimize((x @ x).grad(x), {"k": 3})
+        >>> print(plan.check(autograd=False).error)
+        0.0
         """
         found = self._found("check")
         return check_plan(
@@ -131,6 +151,12 @@ class Plan(Compiled):
 
         Raises:
             DetachedPlanError: if the plan was loaded from a file.
+
+        >>> import tensorgrad_eg as tg
+        >>> x = tg.Variable("x", ["k"])
+        >>> plan = tg.optimize((x @ x).grad(x), {"k": 3})
+        >>> plan.resize({"k": 100}).flops
+        100
         """
         found = self._found("resize")
         wanted = {**self.sizes, **by_symbol(found.expressions, sizes, self.sizes)}
@@ -144,11 +170,26 @@ class Plan(Compiled):
         Raises:
             DetailError: if `detail` is not "phases", "steps" or "all".
             DetachedPlanError: if the plan was loaded from a file.
+
+        >>> import tensorgrad_eg as tg
+        >>> x = tg.Variable("x", ["k"])
+        >>> plan = tg.optimize((x @ x).grad(x), {"k": 3})
+        >>> for step in plan.explain().steps:
+        ...     print(f"{step.before} = {step.after}  ({step.rule})")
+        ∂L/∂x[k] = 2 ∂L/∂L x[k]  (pullback of a contraction, left)
+        ∂L/∂L = 1  (the root's own cotangent)
         """
         return explain(self._found("explain"), self, check, detail)
 
     def draw(self) -> Diagram:
-        """A picture of the program."""
+        """A picture of the program.
+
+        >>> import tensorgrad_eg as tg
+        >>> x = tg.Variable("x", ["k"])
+        >>> plan = tg.optimize((x @ x).grad(x), {"k": 3})
+        >>> "graph" in plan.draw().dot
+        True
+        """
         return draw(self)
 
     def _found(self, method: str) -> Search:
@@ -157,7 +198,14 @@ class Plan(Compiled):
         return self.search
 
     def to_json(self) -> str:
-        """The plan as text, for `from_json`; the same plan gives the same text."""
+        """The plan as text, for `from_json`; the same plan gives the same text.
+
+        >>> import tensorgrad_eg as tg
+        >>> x = tg.Variable("x", ["k"])
+        >>> plan = tg.optimize((x @ x).grad(x), {"k": 3})
+        >>> Plan.from_json(plan.to_json()).flops
+        3
+        """
         report, certificate = (None if it is None else str(it) for it in (self.report, self.certificate))
         about = (self.structure, self.baseline, report, certificate, self.assumptions, self.forms)
         return store.written(store.Document(self.program, *about))
@@ -181,6 +229,14 @@ class Plan(Compiled):
 
         Raises:
             WriteError: if there is no such folder, if the path is one, or if writing is not permitted.
+
+        >>> import tensorgrad_eg as tg
+        >>> x = tg.Variable("x", ["k"])
+        >>> plan = tg.optimize((x @ x).grad(x), {"k": 3})
+        >>> plan.save("no such folder/plan.json")
+        Traceback (most recent call last):
+        tensorgrad_eg.errors.WriteError: 'no such folder/plan.json' cannot be written: there is no folder
+        'no such folder'. Make it first.
         """
         write_file(path, self.to_json())
 
