@@ -49,9 +49,8 @@ from tensorgrad_eg.program.program import Program, Structure
 from tensorgrad_eg.program.table import table
 from tensorgrad_eg.running import Progress, patient, shown
 from tensorgrad_eg.search import Options, Search, engines, search
-from tensorgrad_eg.verify.plans import PlanCheck, check_plan
-from tensorgrad_eg.verify.promise import Broken, Promise, kept
-from tensorgrad_eg.verify.refusal import Refusal
+from tensorgrad_eg.verify.plans import Broken, PlanCheck, Promise, check_plan, kept
+from tensorgrad_eg.verify.suspects import Refusal
 from tensorgrad_eg.writing import write_file
 
 #: How long a plan may be checked before it is returned: so many seconds, or this share of what planning took.

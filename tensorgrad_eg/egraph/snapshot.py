@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tensorgrad_eg.egraph.term import Dag, free_edges
@@ -86,7 +87,7 @@ def tightened(nodes: dict[int, list[ENode]], free: dict[int, frozenset[str]]) ->
     return {at: bounds.get(at, frozenset()) for at in nodes}
 
 
-def _readers(nodes: dict[int, list[ENode]]) -> dict[int, list[int]]:
+def _readers(nodes: Mapping[int, Sequence[ENode]]) -> dict[int, list[int]]:
     """For every class, the classes with a node that reads it."""
     readers: dict[int, list[int]] = {}
     for at, own in nodes.items():
@@ -137,17 +138,30 @@ def smallest(snapshot: Snapshot) -> dict[int, ENode]:
         >>> smallest(Snapshot({0: [ENode("extent", "m")], 1: two}, {0: frozenset(), 1: frozenset()}, {}))[1]
         ENode(op='extent', payload='n', children=())
     """
-    weight: dict[int, int] = {}
+    return lightest(snapshot.nodes)
+
+
+def lightest(nodes: Mapping[int, Sequence[ENode]], given: Collection[int] = ()) -> dict[int, ENode]:
+    """For every class the node of its smallest term, those that are given counting as one node.
+
+    Example:
+        >>> lightest({1: [ENode("apply", "exp", (0,))]}, given=[0])
+        {1: ENode(op='apply', payload='exp', children=(0,))}
+    """
+    weight, own = dict.fromkeys(given, 1), dict[int, int]()
     choice: dict[int, ENode] = {}
-    readers = _readers(snapshot.nodes)
-    queue = sorted(snapshot.nodes)
+    readers = _readers(nodes)
+    queue = sorted(nodes)
     while queue:
         again: set[int] = set()
         for at in queue:
-            for node in snapshot.nodes[at]:
+            for node in nodes.get(at, ()):
                 below = [weight.get(c, 0) for c in node.children]
-                if 0 not in below and (at not in weight or 1 + sum(below) < weight[at]):
-                    weight[at], choice[at] = 1 + sum(below), node
+                if 0 in below or at in node.children or own.get(at, math.inf) <= 1 + sum(below):
+                    continue
+                own[at], choice[at] = 1 + sum(below), node
+                if at not in given:
+                    weight[at] = own[at]
                     again.update(readers.get(at, ()))
         queue = sorted(again)
     return choice

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
-from tensorgrad_eg.explain.steps import Phase, Step, as_data
-from tensorgrad_eg.explain.text import html, text
+from tensorgrad_eg.explain.steps import Phase, Place, Step, as_data
+from tensorgrad_eg.explain.values import TOLERANCE
+
+#: Places of a step that are written out, definitions of a phase, steps that are not put together by rule, and
+#: rules that are named where several were needed.
+PLACES, DEFINITIONS, STEPS, RULES = 4, 24, 24, 3
+_WIDTH = 100
+#: A side with more characters than this is cut.
+_LONGEST = 600
+_INDENT = "       "
+_STYLE = "border-left:3px solid currentColor;margin:.4em 0;padding:.1em .8em"
 
 
 @dataclass(frozen=True)
@@ -75,3 +85,176 @@ class Derivation:
             for kind, shown in bundle.items()
             if (not include or kind in include) and kind not in (exclude or ())
         }
+
+
+def text(phases: Sequence[Phase], detail: str = "steps") -> str:
+    """The derivation, every phase with its steps.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> x = Variable("x", ["i"])
+    >>> place = Place(x * x, x**2, error=0.0)
+    >>> step = Step("square", "search", "search", "rules/a.egg", 3, "a·a = a²", "y", (place,))
+    >>> print(text([Phase("search", "Search", (), (step,), ())]))
+    1 step, checked on numbers: largest difference 0
+    <BLANKLINE>
+    Search
+      1. square: a·a = a²   rules/a.egg:3   ✓
+           x[i] x[i] = x[i]^2
+    """
+    if not phases:
+        return "Nothing had to be done."
+    lines = [_summary([step for phase in phases for step in phase.steps])]
+    number = 1
+    for phase in phases:
+        lines += ["", phase.title, *_definitions(phase, detail)]
+        if detail != "phases":
+            for step in together(phase.steps, detail):
+                lines += _step(number, step, detail)
+                number += 1
+        lines += _results(phase)
+        if detail == "all" and phase.silent:
+            lines.append(f"    not written down: {_counted(phase.silent)}")
+    return "\n".join(lines)
+
+
+def together(steps: Sequence[Step], detail: str = "steps") -> list[Step]:
+    """The steps as they are shown: in a phase with very many, those of one rule are put together.
+
+    >>> together([])
+    []
+    """
+    if len(steps) <= STEPS or detail == "all":
+        return list(steps)
+    merged: dict[str, Step] = {}
+    for step in steps:
+        known = merged.get(step.rule)
+        merged[step.rule] = (
+            replace(known, places=known.places + step.places, cost_after=step.cost_after) if known else step
+        )
+    return list(merged.values())
+
+
+def _summary(steps: Sequence[Step]) -> str:
+    count = f"{len(steps)} step{'s' * (len(steps) != 1)}"
+    errors = [step.error for step in steps if step.error is not None]
+    if not errors:
+        return f"{count}, not checked"
+    if max(errors) < TOLERANCE:
+        return f"{count}, checked on numbers: largest difference {max(errors):.0e}".replace("0e+00", "0")
+    wrong = [step.rule for step in steps if step.error is not None and step.error >= TOLERANCE]
+    return f"{count}; NOT CONFIRMED on numbers: {', '.join(dict.fromkeys(wrong))}"
+
+
+def _definitions(phase: Phase, detail: str) -> list[str]:
+    rows = [str(equation) for equation in phase.definitions]
+    shown = rows if detail == "all" else rows[:DEFINITIONS]
+    hidden = len(rows) - len(shown)
+    shown += [f"… and {hidden} more"] if hidden else []
+    return [
+        line for n, row in enumerate(shown) for line in _lines(row, "    where " if n == 0 else "          ")
+    ]
+
+
+def _results(phase: Phase) -> list[str]:
+    """What a phase ends with, where that is short enough to read."""
+    rows = [str(equation) for equation in phase.results]
+    shown = [row for row in rows if len(row) <= _WIDTH + 20 and "\n" not in row][:PLACES]
+    lines = [line for row in shown for line in _lines(row, "    ⇒ ")]
+    hidden = len(rows) - len(shown)
+    return lines + ([f"    ⇒ … and {hidden} more"] if shown and hidden else [])
+
+
+def _step(number: int, step: Step, detail: str) -> list[str]:
+    rule = step.rule if not step.equation else f"{step.rule}: {step.equation}"
+    parts = [f"{rule} ×{step.count}" if step.count > 1 else rule]
+    if step.file:
+        parts.append(f"{step.file}:{step.line}")
+    if step.also:
+        more = f" and {len(step.also) - RULES} more" if len(step.also) > RULES else ""
+        parts.append(f"with {', '.join(step.also[:RULES])}{more}")
+    if step.cost_before is not None and step.cost_after is not None:
+        parts.append(f"{step.cost_before:,} → {step.cost_after:,} flops")
+    parts += _checked(step)
+    shown = step.places if detail == "all" else step.places[:PLACES]
+    lines = [f"{number:>3}. {'   '.join(parts)}"]
+    lines += [line for place in shown for line in equation(place)]
+    hidden = len(step.places) - len(shown)
+    return lines + ([f"{_INDENT}… and {hidden} more"] if hidden else [])
+
+
+def _checked(step: Step) -> list[str]:
+    if step.error is None:
+        return []
+    return ["✓"] if step.error < TOLERANCE else [f"✗ the sides differ by {step.error:.1g}"]
+
+
+def equation(place: Place) -> list[str]:
+    """The two sides of a place, in one line if they fit.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> x = Variable("x", ["i"])
+    >>> equation(Place(x * x, x**2))
+    ['       x[i] x[i] = x[i]^2']
+    """
+    before, after = map(_cut, place.sides)
+    if "\n" not in before + after and len(before) + len(after) < _WIDTH:
+        return [f"{_INDENT}{before} = {after}"]
+    return _lines(before, _INDENT) + _lines(after, f"{_INDENT}  = ")
+
+
+def _lines(shown: str, first: str) -> list[str]:
+    rows = shown.split("\n")
+    return [first + rows[0], *(" " * len(first) + row for row in rows[1:])]
+
+
+def _cut(shown: str) -> str:
+    return (
+        shown
+        if len(shown) <= _LONGEST
+        else shown[:_LONGEST] + f" … ({len(shown) - _LONGEST} characters more)"
+    )
+
+
+def _counted(names: Iterable[str]) -> str:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return ", ".join(name if n == 1 else f"{name} ×{n}" for name, n in counts.items())
+
+
+def html(phases: Sequence[Phase]) -> str:
+    """The derivation as HTML: a card for each step, folded phases.
+
+    >>> html([])
+    '<div class="tensorgrad-eg-derivation"></div>'
+    """
+    parts: list[str] = []
+    number = 1
+    for phase in phases:
+        steps = together(phase.steps)
+        cards = "".join(_card(number + n, step) for n, step in enumerate(steps))
+        number += len(steps)
+        parts.append(
+            f"<details open><summary><b>{escape(phase.title)}</b></summary>{_head(phase)}{cards}</details>"
+        )
+    return f'<div class="tensorgrad-eg-derivation">{"".join(parts)}</div>'
+
+
+def _head(phase: Phase) -> str:
+    rows = "\n".join(map(str, phase.definitions))
+    return f"<pre>where {escape(rows)}</pre>" if rows else ""
+
+
+def _card(number: int, step: Step) -> str:
+    equations = "\n".join(line.strip() for place in step.places[:PLACES] for line in equation(place))
+    hidden = len(step.places) - PLACES
+    more = f"\n… and {hidden} more" if hidden > 0 else ""
+    notes = [f"×{step.count}"] if step.count > 1 else []
+    notes += [escape(step.equation)] if step.equation else []
+    notes += [f"<small>{escape(step.file)}:{step.line}</small>"] if step.file else []
+    if step.cost_before is not None and step.cost_after is not None:
+        notes.append(f"{step.cost_before:,} → {step.cost_after:,} flops")
+    if step.error is not None:
+        notes.append("✓ checked" if step.error < TOLERANCE else f"✗ differs by {step.error:.1g}")
+    title = f"{number}. <b>{escape(step.rule)}</b> {' · '.join(notes)}"
+    return f'<div style="{_STYLE}">{title}<pre>{escape(equations + more)}</pre></div>'

@@ -7,13 +7,12 @@ from typing import Literal
 
 from tensorgrad_eg.emit.compiled import Compiled
 from tensorgrad_eg.errors import DetailError
-from tensorgrad_eg.explain.bench import Bench
 from tensorgrad_eg.explain.derivation import Derivation
-from tensorgrad_eg.explain.directed import directed_phase
-from tensorgrad_eg.explain.replay import replay
-from tensorgrad_eg.explain.searching import costed_phases, ledger
-from tensorgrad_eg.explain.world import World
-from tensorgrad_eg.explain.writer import Writer
+from tensorgrad_eg.explain.descent import Runner
+from tensorgrad_eg.explain.ledger import Ledger
+from tensorgrad_eg.explain.naming import Writer
+from tensorgrad_eg.explain.replay import Replay, directed_phase
+from tensorgrad_eg.explain.terms import Terms
 from tensorgrad_eg.expr import Tensor, Variable, variables
 from tensorgrad_eg.expr.sizes import empty
 from tensorgrad_eg.search import Search
@@ -40,20 +39,19 @@ def explain(problem: Search, plan: Compiled, check: bool = True, detail: Detail 
     """
     if detail not in _DETAILS:
         raise DetailError.of(detail, _DETAILS)
-    world = World(problem.derived.symbols)
-    bench = Bench(problem.files, problem.derived.facts)
-    writer = Writer(world, _given(problem.expressions, plan.sizes), check, problem.facts)
-    replayed = []
+    terms = Terms(problem.derived.symbols)
+    runner = Runner(problem.files, problem.derived.facts, plan.sizes, problem.report.matches)
+    writer = Writer(terms, _given(problem.expressions, plan.sizes), check, problem.facts)
+    replays = []
     for number, stage in enumerate(problem.derived.stages):
-        with bench.fresh(facts=stage.phase == "facts") as engine:
-            replayed.append(
-                (stage, replay(engine, stage, number, world, bench.rules, problem.report.matches))
-            )
-    found = ledger(problem, plan, bench, writer)
+        with runner.fresh(facts=stage.phase == "facts") as engine:
+            replays.append(Replay.of(engine, stage, number, terms))
+            replays[-1].run(runner.rules, runner.matches)
+    ledger = Ledger(problem, plan, runner, writer)
     outputs = dict(zip(problem.expressions, plan.results, strict=True))
-    phases = [directed_phase(writer, stage, done, outputs) for stage, done in replayed]
-    phases = costed_phases(problem, plan, writer, bench, found, phases)
-    return Derivation(tuple(phase for phase in phases if phase.steps), plan.flops, detail, found[0].cost)
+    phases = ledger.phases([directed_phase(writer, replay, outputs) for replay in replays])
+    start = ledger.found[0].cost
+    return Derivation(tuple(phase for phase in phases if phase.steps), plan.flops, detail, start)
 
 
 def _given(expressions: Sequence[Tensor], sizes: Mapping[str, int]) -> dict[str, Variable]:

@@ -1,24 +1,78 @@
-"""Terms as numbers: equal terms have one number, and edges are renamed where the variables are."""
+"""The terms of a derivation: equal ones have one number, and edges are renamed where the variables are.
+
+All steps of a derivation share them: whether a rule changed a term is a comparison of numbers, and what is
+evaluated or printed once is known for all steps. Derivatives that are not worked out are operations, too:
+
+============= ======================= ===============================================================
+op            payload                 stands for
+============= ======================= ===============================================================
+cotangent     direction               ∂root/∂a; its child is a
+tangent       direction               ∂a along the direction; its child is a
+pullback      direction               ∂root/∂e ∂e/∂a of a consumer e of a; children a, e
+gradient      direction, axes         ∂root/∂W; children are the places where W is read
+read-gradient direction, axes         what one of these places contributes
+slope         function                f'(a), entry by entry
+partial       place                   ∂e/∂a of the a that e reads in a place, entry by entry; its child is e
+rename        old, new, old, new, …   a symbol, or a tensor of a program, read under other names
+============= ======================= ===============================================================
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from tensorgrad_eg.egraph.term import Dag
-from tensorgrad_eg.explain.symbols import SYMBOLS, Direction, direction_name
-from tensorgrad_eg.expr.operations import OPERATIONS, ENode
+from tensorgrad_eg.expr import Tensor
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
+from tensorgrad_eg.expr.walk import parts_first
 
+#: Derivatives of a tensor entry by entry, and all that are not worked out.
+ENTRYWISE = frozenset({"slope", "partial"})
+SYMBOLS = ENTRYWISE | {"cotangent", "tangent", "pullback", "gradient", "read-gradient"}
+#: What is written as it is, without a name.
+PLAIN = frozenset(name for name, entry in OPERATIONS.items() if entry.arity == 0)
 _BOUNDED = SYMBOLS | {"rename"}
-_ONE = Fraction(1)
 
-Pairs = tuple[tuple[str, str], ...]
+#: A term, and pairs of an old and a new name of its edges.
+_Read = tuple[int, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True)
+class Direction:
+    """What a derivative is of, or along: the facts that one name stands for in a differentiation.
+
+    In reverse mode `root` is differentiated, and `consumers` lists who reads each term. In forward mode each
+    source is varied along its seed, and `tips` are the new edges. What was asked for, and is no step on the
+    way, also has its `variable`, and the labels of its new edges or what the variable moves `along`.
+
+    >>> Direction(root=3).tips
+    frozenset()
+    """
+
+    root: int = -1
+    consumers: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    seeds: tuple[tuple[int, int], ...] = ()
+    tips: frozenset[str] = frozenset()
+    variable: str = ""
+    axes: tuple[str, ...] = ()
+    along: Tensor | None = None
+
+    def readers(self, at: int) -> tuple[int, ...]:
+        """Who reads a term, once for each time it does.
+
+        >>> Direction(consumers=((0, (1, 1)),)).readers(0)
+        (1, 1)
+        """
+        return dict(self.consumers).get(at, ())
 
 
 class Terms:
     """Terms, with the size symbol of every label and the meaning of every direction.
+
+    Two that differ in bound names and in the order of factors alone have one `form`.
 
     >>> terms = Terms({"i": "n"})
     >>> x = terms.put("variable", ("x", ("i",)))
@@ -31,7 +85,11 @@ class Terms:
         self.dag = Dag()
         self.symbols: dict[str, str | int] = dict(symbols or {})
         self.directions: dict[str, Direction] = {}
-        self._renamed: dict[tuple[int, Pairs], int] = {}
+        self._renamed: dict[_Read, int] = {}
+        self._plain: dict[int, int] = {}
+        self._forms: dict[int, int] = {}
+        self._keys: dict[tuple[object, ...], int] = {}
+        self._usual: dict[int, int] = {}
 
     def learn(self, symbols: Mapping[str, str | int]) -> None:
         """Takes in the size symbols of labels that are new.
@@ -54,10 +112,19 @@ class Terms:
 
     def number(self, at: int) -> Fraction | None:
         """The number that a term is, if it is one."""
-        node = self.node(at)
-        return node.payload if node.op == "number" and isinstance(node.payload, Fraction) else None
+        return self.node(at).number if self.node(at).op == "number" else None
 
-    def put(self, op: str, payload: Any = None, *children: int) -> int:
+    def atomic(self, at: int) -> bool:
+        """Whether a term is a derivative that is not worked out, perhaps under other names.
+
+        >>> terms = Terms({"i": "n"})
+        >>> terms.atomic(terms.put("slope", "exp", terms.put("variable", ("x", ("i",)))))
+        True
+        """
+        node = self.node(at)
+        return node.op in SYMBOLS or (node.op == "rename" and self.atomic(node.children[0]))
+
+    def put(self, op: str, payload: Payload = None, *children: int) -> int:
         """The number of a term; numbers are worked out: 1·a is a, a + a is 2a.
 
         >>> terms = Terms({"i": "n", "j": "n"})
@@ -68,13 +135,16 @@ class Terms:
         match op, payload:
             case "rename", _:
                 return self.rename(children[0], renaming(payload))
-            case "renames", (old, new):
-                return self._renames(list(zip(old, new, strict=True)), children[0])
-            case "deltas", (own, tips):
-                return self._deltas(list(zip(own, tips, strict=True)))
+            case "renames", _:  # one after the other, the last one first
+                at = children[0]
+                for old, new in reversed(pairs(payload)):
+                    at = self.rename(at, {old: new})
+                return at
+            case "deltas", _:
+                return self.product([self.put("delta", pair) for pair in pairs(payload)])
             case "delta", (i, j) if i == j:
-                return self._put("number", _ONE)
-            case "scale", _:
+                return self._put("number", Fraction(1))
+            case "scale", Fraction():
                 return self._scale(payload, children[0])
             case "reduce", _ if not payload or self.number(children[0]) == 0:
                 return children[0]
@@ -82,9 +152,22 @@ class Terms:
                 return self._contract(payload, *children)
             case "add", _:
                 return self._add(children)
-            case "power", _ if payload == _ONE:
+            case "power", _ if payload == 1:
                 return children[0]
         return self._put(op, payload, *children)
+
+    def product(self, factors: Iterable[int]) -> int:
+        """The product of terms, entry by entry.
+
+        >>> terms = Terms({"i": "n"})
+        >>> x = terms.put("variable", ("x", ("i",)))
+        >>> terms.product([x]) == x
+        True
+        """
+        at = self._put("number", Fraction(1))
+        for factor in factors:
+            at = self.put("contract", frozenset(), at, factor)
+        return at
 
     def add(self, dag: Dag) -> list[int]:
         """Every node of a program as a term; a tensor read under other names stays a reading of it."""
@@ -99,56 +182,45 @@ class Terms:
             )
         return ids
 
-    def _put(self, op: str, payload: Any, *children: int) -> int:
-        free = self._bound(op, payload, children) if op in _BOUNDED else None
+    def _put(self, op: str, payload: Payload, *children: int) -> int:
+        free = self._bound(ENode(op, payload, children)) if op in _BOUNDED else None
         return self.dag.put(op, payload, *children, free=free)
 
-    def _bound(self, op: str, payload: Any, children: tuple[int, ...]) -> frozenset[str]:
+    def _bound(self, node: ENode) -> frozenset[str]:
         """The edges of a symbol."""
-        own = self.free(children[0])
-        match op:
+        own = self.free(node.children[0])
+        match node.op:
             case "slope" | "partial":
                 return own
             case "rename":
-                new = renaming(payload)
+                new = renaming(node.payload)
                 return frozenset(new.get(edge, edge) for edge in own)
             case "gradient" | "read-gradient":
-                return frozenset(payload[1])
-        return own | self.directions[direction_name(payload)].tips
+                return frozenset(node.axes)
+        return own | self.directions[node.name].tips
 
-    def _contract(self, over: frozenset[str], left: int, right: int) -> int:
+    def _contract(self, over: Payload, left: int, right: int) -> int:
         for one, other in ((left, right), (right, left)):
             number = self.number(one)
             if number is not None:
-                return self.put("scale", number, self.put("reduce", over, other))
+                return self._scale(number, self.put("reduce", over, other))
         return self._put("contract", over, left, right)
 
     def _scale(self, factor: Fraction, at: int) -> int:
         node, number = self.node(at), self.number(at)
         if number is not None or factor == 0:
             return self._put("number", factor * (number or 0))
-        if node.op == "scale" and isinstance(node.payload, Fraction):
-            return self._scale(factor * node.payload, node.children[0])
+        if node.op == "scale":
+            return self._scale(factor * node.number, node.children[0])
         return at if factor == 1 else self._put("scale", factor, at)
 
     def _add(self, terms: tuple[int, ...]) -> int:
         total = sum((self.number(term) or Fraction(0) for term in terms), Fraction(0))
         times = Counter(term for term in terms if self.number(term) is None)
-        rest = [self.put("scale", Fraction(n), term) for term, n in times.items()]
+        rest = [self._scale(Fraction(n), term) for term, n in times.items()]
         if total or not rest:
             rest.append(self._put("number", total))
         return rest[0] if len(rest) == 1 else self._put("add", None, *rest)
-
-    def _renames(self, pairs: list[tuple[str, str]], at: int) -> int:
-        for old, new in reversed(pairs):
-            at = self.rename(at, {old: new})
-        return at
-
-    def _deltas(self, pairs: list[tuple[str, str]]) -> int:
-        at = self._put("number", _ONE)
-        for i, j in pairs:
-            at = self.put("contract", frozenset(), at, self.put("delta", (i, j)))
-        return at
 
     # -- other names for edges
     def rename(self, at: int, names: Mapping[str, str]) -> int:
@@ -159,56 +231,42 @@ class Terms:
         >>> terms.node(terms.rename(a, {"i": "j", "j": "i"})).payload
         ('A', ('j', 'i'))
         """
-        root = self._pairs(at, names)
-        stack = [(at, root)]
-        while stack:
-            one, pairs = stack[-1]
-            if (one, pairs) in self._renamed or not pairs:
-                stack.pop()
-                continue
-            inner = self._inner(one, dict(pairs))
-            missing = [(c, p) for c, p in inner if p and (c, p) not in self._renamed]
-            if missing:
-                stack.extend(missing)
-            else:
-                stack.pop()
-                kids = [self._renamed[c, p] if p else c for c, p in inner]
-                self._renamed[one, pairs] = self._under(one, dict(pairs), kids)
-        return self._renamed[at, root] if root else at
+        root = self._read(at, names)
+        for one in parts_first([root], self._inner, self._renamed):
+            kids = [self._renamed[part] for part in self._inner(one)]
+            self._renamed[one] = self._under(one[0], dict(one[1]), kids)
+        return self._renamed[root]
 
     def read_as(self, at: int, names: Mapping[str, str]) -> int:
         """The term read under other names, which are noted but not written down at the variables."""
-        pairs = self._pairs(at, names)
-        return self._put("rename", pairs, at) if pairs else at
+        _, found = self._read(at, names)
+        return self._put("rename", tuple(name for pair in found for name in pair), at) if found else at
 
-    def _pairs(self, at: int, names: Mapping[str, str]) -> Pairs:
+    def _read(self, at: int, names: Mapping[str, str]) -> _Read:
         free = self.free(at)
-        return tuple(sorted((old, new) for old, new in names.items() if old in free and old != new))
+        return at, tuple(sorted((old, new) for old, new in names.items() if old in free and old != new))
 
-    def _inner(self, at: int, names: dict[str, str]) -> list[tuple[int, Pairs]]:
+    def _inner(self, read: _Read) -> list[_Read]:
         """What the parts of a term are to be renamed to, its own bound edges stepping aside."""
-        node = self.node(at)
-        if node.op in _BOUNDED or self._stays(at, names):
+        at, names = read[0], dict(read[1])
+        if not names or self.node(at).op in _BOUNDED or self._stays(at, names):
             return []
-        names = names | self._aside(at, names)
-        return [(c, self._pairs(c, names)) for c in node.children]
+        names |= self._aside(at, names)
+        return [self._read(c, names) for c in self.node(at).children]
 
     def _stays(self, at: int, names: Mapping[str, str]) -> bool:
         """Whether names cannot go into a term: a diagonal of a softmax is no softmax of a diagonal."""
         node = self.node(at)
-        if node.op != "softmax" or not isinstance(node.payload, frozenset):
-            return False
         now = [names.get(edge, edge) for edge in self.free(at)]
-        return any(now.count(names.get(edge, edge)) > 1 for edge in node.payload)
+        over = [] if binds(node) else [names.get(edge, edge) for edge in node.over]
+        return any(now.count(edge) > 1 for edge in over)
 
-    def _aside(self, at: int, names: dict[str, str]) -> dict[str, str]:
+    def _aside(self, at: int, names: Mapping[str, str]) -> dict[str, str]:
         """New names for bound edges that would capture one of the names."""
         node = self.node(at)
-        if not binds(node):
-            return {}
         taken = self.free(at) | set(names.values()) | node.over
         aside: dict[str, str] = {}
-        for edge in sorted(node.over & set(names.values())):
+        for edge in sorted(node.over & set(names.values())) if binds(node) else ():
             aside[edge] = edge + "'"
             while aside[edge] in taken:
                 aside[edge] += "'"
@@ -216,29 +274,132 @@ class Terms:
             self.learn({aside[edge]: self.symbols.get(edge, edge)})
         return aside
 
-    def _under(self, at: int, names: dict[str, str], kids: list[int]) -> int:
+    def _under(self, at: int, names: Mapping[str, str], kids: Sequence[int]) -> int:
         """One operation under other names, its parts being renamed already."""
         node = self.node(at)
-        payload: Any = node.payload
+        if not names:
+            return at
+        if node.op in SYMBOLS or self._stays(at, names):
+            return self.read_as(at, names)
+        if node.over:
+            new = self._aside(at, names) if binds(node) else names
+            return self.put(node.op, frozenset(new.get(edge, edge) for edge in node.over), *kids)
         match node.op:
             case "variable":
-                return self.put("variable", (payload[0], tuple(names.get(a, a) for a in payload[1])))
+                return self.put("variable", (node.name, tuple(names.get(axis, axis) for axis in node.axes)))
             case "delta":
-                return self.put("delta", tuple(names.get(e, e) for e in payload))
-            case "softmax" if self._stays(at, names):
-                return self.read_as(at, names)
-            case "softmax":
-                return self.put("softmax", frozenset(names.get(e, e) for e in payload), *kids)
-            case op if binds(node):
-                aside = self._aside(at, names)
-                return self.put(op, frozenset(aside.get(e, e) for e in payload), *kids)
+                return self.put("delta", tuple(names.get(edge, edge) for edge in node.pair))
             case "rename":
-                inner, read = node.children[0], renaming(payload)
+                inner, read = node.children[0], renaming(node.payload)
                 now = {edge: read.get(edge, edge) for edge in self.free(inner)}
                 return self.read_as(inner, {edge: names.get(name, name) for edge, name in now.items()})
-            case op if op in SYMBOLS:
-                return self.read_as(at, names)
-        return self.put(node.op, payload, *kids)
+        return self.put(node.op, node.payload, *kids)
+
+    # -- what counts as the same
+    def plain(self, root: int) -> int:
+        """The term with the shortest names for bound edges: terms that differ in these alone are one.
+
+        >>> terms = Terms({"i": "n", "i'": "n"})
+        >>> reads = {edge: terms.put("variable", ("x", (edge,))) for edge in ("i", "i'")}
+        >>> one, other = (terms.put("reduce", frozenset([edge]), x) for edge, x in reads.items())
+        >>> terms.plain(one) == terms.plain(other) == one
+        True
+        """
+        for at in parts_first([root], self._open, self._plain):
+            kids = [self._plain[part] for part in self._open(at)]
+            self._plain[at] = self._rebound(self.node(at), kids) if kids else at
+            self._plain.setdefault(self._plain[at], self._plain[at])
+        return self._plain[root]
+
+    def _open(self, at: int) -> Sequence[int]:
+        return () if self.atomic(at) else self.node(at).children
+
+    def _rebound(self, node: ENode, kids: list[int]) -> int:
+        """An operation with the shortest names for the edges it sums over."""
+        if node.op == "rename":
+            inner = self.rename(kids[0], renaming(node.payload))
+            return inner if self.node(inner).op == "rename" else self.plain(inner)
+        over = node.over if binds(node) else ()
+        taken = frozenset[str]().union(*map(self.free, kids)).difference(over)
+        names: dict[str, str] = {}
+        for label in sorted(over):
+            names[label] = self._shortest(label, taken | frozenset(names.values()))
+        if all(old == new for old, new in names.items()):
+            return self.put(node.op, node.payload, *kids)
+        renamed = [self.plain(self.rename(kid, names)) for kid in kids]
+        return self.put(node.op, frozenset(names.values()), *renamed)
+
+    def _shortest(self, label: str, taken: frozenset[str]) -> str:
+        """The label without apostrophes, or with as few as it takes to be of its size and not taken."""
+        size, name = self.symbols.get(label, label), label.rstrip("'")
+        while name in taken or self.symbols.setdefault(name, size) != size:
+            name += "'"
+        return name
+
+    def form(self, root: int) -> int:
+        """A number that is the same for terms that differ only in bound names and in the order of factors.
+
+        >>> terms = Terms({"i": "n"})
+        >>> terms.form(terms.put("variable", ("x", ("i",))))
+        0
+        """
+        at = self.plain(root)
+        for one in self.dag.reachable([at]) if at not in self._forms else ():
+            if one not in self._forms:
+                node = self.node(one)
+                kids = [self._forms[c] for c in node.children]
+                if node.op in OPERATIONS and OPERATIONS[node.op].commutes:
+                    kids.sort()
+                self._forms[one] = self._keys.setdefault((node.op, node.payload, *kids), len(self._keys))
+        return self._forms[at]
+
+    def usual(self, root: int) -> int:
+        """The plain term with factors and terms in the order in which they were first written.
+
+        >>> terms = Terms({"i": "n"})
+        >>> x, y = (terms.put("variable", (name, ("i",))) for name in "xy")
+        >>> first, other = (terms.put("contract", frozenset(), *pair) for pair in ((x, y), (y, x)))
+        >>> terms.usual(first) == terms.usual(other) == first, first == other
+        (True, False)
+        """
+        done: dict[int, int] = {}
+        top = self.plain(root)
+        for at in self.dag.reachable([top]):
+            node, kids = self.node(at), self._open(at)
+            term = self.put(node.op, node.payload, *(done[c] for c in kids)) if kids else at
+            done[at] = self._usual.setdefault(self.form(term), term)
+        return done[top]
+
+    def reach(
+        self,
+        roots: Iterable[int],
+        stop: Collection[int] = (),
+        symbols: bool = False,
+        top: int = -1,
+    ) -> set[int]:
+        """The parts of terms, down to where to stop (but at `top`); by `symbols` also what these are of.
+
+        >>> terms = Terms({"i": "n"})
+        >>> x = terms.put("variable", ("x", ("i",)))
+        >>> sorted(terms.reach([terms.put("slope", "exp", x)]))
+        [0, 1]
+        """
+        seen: set[int] = set()
+        stack = list(roots)
+        while stack:
+            at = stack.pop()
+            if at in seen:
+                continue
+            seen.add(at)
+            node = self.node(at)
+            inner = node.op in ENTRYWISE or node.op not in SYMBOLS
+            if (at in stop and at != top) or not (inner or symbols):
+                continue
+            stack.extend(node.children)
+            if not inner:
+                meaning = self.directions[node.name]
+                stack.extend([meaning.root] if node.op != "tangent" else [s for s, _ in meaning.seeds[:1]])
+        return seen
 
 
 def binds(node: ENode) -> bool:
@@ -250,10 +411,20 @@ def binds(node: ENode) -> bool:
     return node.op in OPERATIONS and OPERATIONS[node.op].binds
 
 
-def renaming(payload: Any) -> dict[str, str]:
+def pairs(payload: Payload) -> list[tuple[str, str]]:
+    """The names in a payload, two by two.
+
+    >>> pairs(("i", "j", "k", "l"))
+    [('i', 'j'), ('k', 'l')]
+    """
+    names = [str(name) for name in payload] if isinstance(payload, tuple) else []
+    return list(zip(names[::2], names[1::2], strict=True))
+
+
+def renaming(payload: Payload) -> dict[str, str]:
     """Which edges a rename reads under which names: one pair in a program, any number in a term.
 
-    >>> renaming(("i", "j")), renaming((("i", "j"), ("k", "l")))
+    >>> renaming(("i", "j")), renaming(("i", "j", "k", "l"))
     ({'i': 'j'}, {'i': 'j', 'k': 'l'})
     """
-    return {payload[0]: payload[1]} if isinstance(payload[0], str) else dict(payload)
+    return dict(pairs(payload))

@@ -208,15 +208,17 @@ class Torch:
         return array.expand(tuple(shape))
 
 
-def drawn(name: str, shape: tuple[int, ...], seed: int = 0, positive: bool = False) -> NDArray[np.float64]:
-    """Random entries, signed or positive: the same each time for a name, a shape and a seed.
+def drawn(
+    name: str, shape: tuple[int, ...], seed: Sequence[int] = (0,), low: float = -1.7, high: float = 1.7
+) -> NDArray[np.float64]:
+    """Random entries between two numbers: the same each time for a name, a shape and a seed.
 
-    >>> drawn("x", (2,), positive=True).min() > 0
+    >>> drawn("x", (2,), low=0.3).min() > 0
     np.True_
     """
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
-    random = np.random.default_rng([seed, int.from_bytes(digest, "little")])
-    return random.uniform(0.3, 1.4, shape) if positive else random.normal(0.0, 0.8, shape)
+    random = np.random.default_rng([*seed, int.from_bytes(digest, "little")])
+    return random.uniform(low, high, shape)
 
 
 def read(library: Library, array: Any, axes: Edges) -> Labelled:

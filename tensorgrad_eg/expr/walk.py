@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Container, Hashable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from tensorgrad_eg.errors import VariableClashError
 from tensorgrad_eg.expr.compound import (
@@ -29,6 +29,8 @@ from tensorgrad_eg.expr.compound import (
 from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, Variable
 from tensorgrad_eg.expr.operations import Payload
 from tensorgrad_eg.expr.tensor import Tensor
+
+T = TypeVar("T", bound=Hashable)
 
 
 class _Fields(NamedTuple):
@@ -136,6 +138,29 @@ def postorder(roots: Iterable[Tensor], whole: Container[Tensor] = ()) -> list[Te
             else:
                 stack.append((node, True))
                 stack.extend((part, False) for part in reversed(children(node)) if part not in order)
+    return list(order)
+
+
+def parts_first(roots: Iterable[T], parts: Callable[[T], Iterable[T]], done: Container[T] = ()) -> list[T]:
+    """Return all that is below the roots, and the roots, each after its parts; not what is `done`.
+
+    Of several parts the last comes first; of parts that are made of each other one comes before the others.
+
+    >>> parts_first([4], {1: [], 2: [1], 3: [], 4: [2, 3]}.__getitem__)
+    [3, 1, 2, 4]
+    """
+    order: dict[T, None] = {}
+    opened: set[T] = set()
+    for root in roots:
+        stack = [(root, False)]
+        while stack:
+            one, closing = stack.pop()
+            if closing:
+                order[one] = None
+            elif one not in opened and one not in done:
+                opened.add(one)
+                stack.append((one, True))
+                stack.extend((part, False) for part in parts(one) if part not in opened)
     return list(order)
 
 

@@ -14,7 +14,7 @@ from tensorgrad_eg.verify.plans import check_plan as check_plan
 from tensorgrad_eg.verify.snapshots import Mismatch as Mismatch
 from tensorgrad_eg.verify.snapshots import check_snapshot as check_snapshot
 from tensorgrad_eg.verify.snapshots import inspect_snapshot as inspect_snapshot
-from tensorgrad_eg.verify.stages import normal_forms as normal_forms
-from tensorgrad_eg.verify.stages import snapshots as snapshots
+from tensorgrad_eg.verify.snapshots import normal_forms as normal_forms
+from tensorgrad_eg.verify.snapshots import snapshots as snapshots
 from tensorgrad_eg.verify.suspects import Offence as Offence
 from tensorgrad_eg.verify.suspects import offending_rules as offending_rules

@@ -12,7 +12,7 @@ array([[1., 0.],
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,11 +20,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, MissingSizeError, SizeError
-from tensorgrad_eg.expr import Derivative, Tangent, Tensor, Variable, postorder, variables
-from tensorgrad_eg.expr.arrays import Labelled, Numpy, Torch, aligned
+from tensorgrad_eg.expr import (
+    Derivative,
+    Extent,
+    Rename,
+    Size,
+    Tangent,
+    Tensor,
+    Variable,
+    children,
+    operation,
+    postorder,
+    variables,
+)
+from tensorgrad_eg.expr.arrays import Labelled, Torch, aligned
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.expr.sizes import symbols
-from tensorgrad_eg.verify.evaluation import Evaluation
-from tensorgrad_eg.verify.points import Point
+from tensorgrad_eg.expr.walk import parts_first
+from tensorgrad_eg.verify.definition import Point
 
 Array = NDArray[Any]
 #: The names of references, as reports and errors call them.
@@ -69,17 +82,12 @@ def evaluate_all(
     """
     given = {name: np.asarray(array) for name, array in arrays.items()}
     known = sizes_of(roots, given, sizes)
-    how = reference(roots, autograd)
-    if how == EXACT:
+    if reference(roots, autograd) != AUTOGRAD:
         return [np.array(value, dtype=dtype) for value in Point(roots, known, given).values]
-    library: Torch | Numpy = Torch() if how == AUTOGRAD else Numpy(dtype)
-    bound = {v: library.array(given[v.name]) for v in variables(roots).values()}
-    labelled = {v.name: Labelled(v.edges, array) for v, array in bound.items()}
-    evaluation = Evaluation(library, known, labelled)
-    with np.errstate(all="ignore"):
-        values = zip(roots, evaluation.values(roots), strict=True)
-        found = [aligned(library, value, e.edges, evaluation.edge_sizes(e)) for e, value in values]
-        return [np.array(library.plain(value), dtype=dtype) for value in found]
+    library = Torch()
+    bound = {v.name: Labelled(v.edges, library.array(given[v.name])) for v in variables(roots).values()}
+    found = _Evaluation(library, known, bound).values(roots)
+    return [np.array(library.plain(value), dtype=dtype) for value in found]
 
 
 def reference(roots: Iterable[Tensor], autograd: bool | None = None) -> str:
@@ -130,3 +138,88 @@ def _match(variable: Variable, shape: tuple[int, ...], known: dict[str, int], ow
             raise SizeError.of(edge, owner[symbol], known[symbol], variable.name, length)
         else:
             owner.setdefault(symbol, variable.name)
+
+
+class _Evaluation:
+    """Expressions at one assignment of tensors of torch to variables; what is computed is kept."""
+
+    def __init__(self, library: Torch, sizes: Mapping[str, int], bound: Mapping[str, Labelled]) -> None:
+        self.library, self.sizes, self.bound = library, sizes, bound
+        self.known: dict[Tensor, Labelled] = {}
+        self.together: dict[Tensor, list[Derivative]] = {}
+
+    def values(self, roots: Sequence[Tensor]) -> list[Any]:
+        """The values of expressions, with their edges in their order."""
+        order = parts_first(roots, _parts, self.known)
+        for e in order:
+            if isinstance(e, Derivative) and not e.arg.edges:
+                self.together.setdefault(e.arg, []).append(e)
+        for e in order:
+            if e not in self.known:
+                self.known[e] = self._value(e)
+        return [aligned(self.library, self.known[e], e.edges, self._edge_sizes(e)) for e in roots]
+
+    def _value(self, e: Tensor) -> Labelled:
+        match e:
+            case Variable(name):
+                return self.bound[name]
+            case Extent(size):
+                return Labelled((), self.library.number(float(self._number(size))))
+            case Rename(arg, mapping):
+                new = dict(mapping)
+                inner = self.known[arg]
+                return Labelled(tuple(new.get(edge, edge) for edge in inner.edges), inner.array)
+            case Derivative():
+                return self._derivative(e)
+            case Tangent():
+                return self._tangent(e)
+        parts = children(e)
+        sizes = {edge: n for part in (e, *parts) for edge, n in self._edge_sizes(part).items()}
+        node = ENode(*operation(e))
+        return OPERATIONS[node.op].value(self.library, node, [self.known[part] for part in parts], sizes)
+
+    def _number(self, size: Size) -> int:
+        return size if isinstance(size, int) else self.sizes[size]
+
+    def _edge_sizes(self, e: Tensor) -> dict[str, int]:
+        return {edge: self._number(size) for edge, size in e.shape.items()}
+
+    def _derivative(self, e: Derivative) -> Labelled:
+        """The Jacobian, worked out along with those of the same number by other variables."""
+        torch, siblings = self.library.torch, self.together.get(e.arg, [e])
+        read = set(variables([e.arg]).values())
+        wrt = list(dict.fromkeys(s.wrt for s in siblings if s.wrt in read))
+        jacobian = torch.func.jacrev(self._function(e.arg, wrt), argnums=tuple(range(len(wrt))))
+        found = dict(zip(wrt, jacobian(*(self.bound[v.name].array for v in wrt)) if wrt else (), strict=True))
+        for s in siblings:
+            zeros = torch.zeros(tuple(self._edge_sizes(s).values()), dtype=torch.float64)
+            self.known[s] = Labelled(s.edges, found.get(s.wrt, zeros))
+        return self.known[e]
+
+    def _function(self, arg: Tensor, wrt: Sequence[Variable]) -> Callable[..., Any]:
+        """The expression as a function of the arrays of variables."""
+
+        def value(*arrays: Any) -> Any:
+            moved = {v.name: Labelled(v.edges, array) for v, array in zip(wrt, arrays, strict=True)}
+            (found,) = _Evaluation(self.library, self.sizes, {**self.bound, **moved}).values([arg])
+            return found
+
+        return value
+
+    def _tangent(self, e: Tangent) -> Labelled:
+        along = aligned(self.library, self.known[e.direction], e.wrt.edges, self._edge_sizes(e.wrt))
+        # The pullback is linear: its own pullback is the tangent. Torch's forward mode lacks some functions.
+        func, at = self.library.torch.func, self.bound[e.wrt.name].array
+        out, pull = func.vjp(self._function(e.arg, [e.wrt]), at)
+        _, push = func.vjp(lambda cotangent: pull(cotangent)[0], self.library.torch.zeros_like(out))
+        return Labelled(e.arg.edges, push(along)[0])
+
+
+def _parts(e: Tensor) -> tuple[Tensor, ...]:
+    """What is evaluated at the same arrays: not what stands below a derivative."""
+    match e:
+        case Derivative():
+            return ()
+        case Tangent(_, _, direction):
+            return (direction,)
+    return children(e)

@@ -9,7 +9,10 @@ array([[1., 3.],
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Any
 
 import numpy as np
@@ -17,12 +20,87 @@ from numpy.typing import NDArray
 
 from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.errors import CheckError
+from tensorgrad_eg.expr import Variable
+from tensorgrad_eg.expr.arrays import drawn
 
 Array = NDArray[Any]
 #: How far from true a fact may be, and how often an array is moved towards all of them in turn.
 _EXACT, _ROUNDS = 1e-13, 300
 #: Facts about what stands along an edge, of which nothing is true where nothing stands.
 _ALONG = ("one_hot", "sums_to_one")
+#: Numbers of both signs, then positive ones, at which logarithms and roots exist, smaller ones, larger ones.
+RANGES = ((-1.7, 1.7), (0.3, 1.3), (0.05, 0.4), (1.05, 1.9))
+#: Sizes to be given to symbols in turn, where different ones for all of them make tensors too large.
+_PALETTES = ((2, 3, 4, 5), (2, 3), (2, 1), (1,))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How data are drawn: from which of the `RANGES`, and with which facts.
+
+    A tensor of several edges is scaled so that products with it keep their size.
+
+    >>> Draw(seed=3, kind=1).array("x", (2,)).min() > 0
+    np.True_
+    """
+
+    seed: int
+    kind: int = 0
+    facts: tuple[Fact, ...] = ()
+
+    def array(self, name: str, shape: tuple[int, ...]) -> Array:
+        """The array of a variable; it depends on nothing but the draw, the name and the shape."""
+        scaled = len(shape) > 1 and self.kind < 3
+        unit = 1 / math.sqrt(max(1.0, max(shape) / 4)) if scaled else 1.0
+        array = drawn(name, shape, (self.seed, self.kind), *RANGES[self.kind])
+        return conform(name, array * unit, self.facts)
+
+    def arrays(self, given: Iterable[Variable], sizes: Mapping[str, int]) -> dict[str, Array]:
+        """The arrays of variables, by name.
+
+        Raises:
+            CheckError: if the facts contradict each other.
+        """
+        shapes = {v.name: [s if isinstance(s, int) else sizes[s] for s in v.shape.values()] for v in given}
+        return {name: self.array(name, tuple(shape)) for name, shape in shapes.items()}
+
+
+def small_sizes(sizes: Mapping[str, int], number: int = 0) -> Iterator[dict[str, int]]:
+    """Small sizes in the place of these: first different ones for all; what is zero stays zero.
+
+    From one number to the next every symbol has another size.
+
+    >>> next(small_sizes({"b": 64, "i": 32, "k": 0})), next(small_sizes({"b": 64, "i": 32}, 1))
+    ({'b': 2, 'i': 3, 'k': 0}, {'b': 3, 'i': 4})
+    """
+    free = [symbol for symbol, size in sizes.items() if size]
+    for palette in (tuple(range(2, 3 + len(free))), *_PALETTES):
+        found = dict(zip(free, islice(cycle(palette), number % 2, None), strict=False))
+        yield {symbol: found.get(symbol, 0) for symbol in sizes}
+
+
+def edge_sizes(
+    symbols: Mapping[str, str | int],
+    tensors: Iterable[frozenset[str]],
+    room: float,
+    number: int = 0,
+    most: float = math.inf,
+) -> dict[str, int]:
+    """A small size for every edge, different for different symbols where tensors have room for it.
+
+    Integers are the sizes that they are, up to `most`.
+
+    >>> edge_sizes({"i": "n", "j": "n", "k": "m", "l": 7}, [frozenset("ik")], 100)
+    {'i': 3, 'j': 3, 'k': 2, 'l': 7}
+    """
+    free = sorted({str(size) for size in symbols.values() if isinstance(size, str) or size > most})
+    widest, sizes = set(tensors), dict[str, int]()
+    for found in small_sizes(dict.fromkeys(free, 1), number):
+        own = {symbol: max(2, size) for symbol, size in found.items()}
+        sizes = {edge: own[str(s)] if str(s) in own else int(s) for edge, s in sorted(symbols.items())}
+        if all(math.prod(sizes.get(edge, 2) for edge in edges) <= room for edges in widest):
+            break
+    return sizes
 
 
 def conform(name: str, array: Array, facts: Iterable[Fact]) -> Array:

@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,16 +19,22 @@ from numpy.typing import NDArray
 
 from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.emit.compiled import Compiled
-from tensorgrad_eg.errors import CheckError, TensorgradError
-from tensorgrad_eg.expr import Derivative, Tangent, Tensor, Variable, children, postorder, variables
+from tensorgrad_eg.errors import CheckError, ProgramError, TensorgradError
+from tensorgrad_eg.expr import Derivative, Size, Tangent, Tensor, children, postorder, variables
+from tensorgrad_eg.verify.definition import Point
 from tensorgrad_eg.verify.evaluate import evaluate_all, reference
-from tensorgrad_eg.verify.facts import conform
-from tensorgrad_eg.verify.points import Point
+from tensorgrad_eg.verify.facts import RANGES, Draw, small_sizes
 
 Array = NDArray[Any]
 #: More multiplications than this take too long: the plan is checked at smaller sizes.
 _CHEAP = 2e8
 _SMALL = (3, 4, 2, 5)
+#: How many points a plan is compared at, and at most how many are tried.
+_POINTS, _TRIED = 2, 4
+#: An array has no more axes than this.
+_AXES = 64
+#: More multiplications than this at one point are too many.
+_WORK = 3e6
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class PlanCheck:
     def __str__(self) -> str:
         """One sentence."""
         which = f"{self.outputs} output{' agrees' if self.outputs == 1 else 's agree'}"
-        sizes = "".join(f", {symbol}={size}" for symbol, size in self.sizes.items())
+        sizes = f", {shown(self.sizes)}" if self.sizes else ""
         smaller = " (its own sizes would take too long)" if self.resized else ""
         error = f"to {max(self.error, 1e-16):.0e}"
         return f"{which} with {self.reference} {error} (relative) on random data{sizes}{smaller}"
@@ -81,8 +88,8 @@ def check_plan(
     if smaller is not None and resized:
         plan = smaller({symbol: min(n, _SMALL[k % 4]) for k, (symbol, n) in enumerate(plan.sizes.items())})
     how = reference(expressions, autograd)
-    for free in draws(variables(expressions).values(), plan.sizes, seed):
-        arrays = {name: conform(name, array, facts) for name, array in free.items()}
+    for kind in range(len(RANGES)):
+        arrays = Draw(seed, kind, tuple(facts)).arrays(variables(expressions).values(), plan.sizes)
         wanted = _wanted(expressions, arrays, plan.sizes, autograd)
         if all(np.isfinite(value).all() for value in wanted):
             break
@@ -131,6 +138,7 @@ def excused(
 
     So it does where terms cancel to zero, or where the data are outside the domain of a function.
 
+    >>> from tensorgrad_eg.expr import Variable
     >>> x = Variable("x", ["k"])
     >>> e = (x + 1e9) - x - 1e9
     >>> excused([e], {"k": 1}, {"x": np.array([0.1])}, 0, np.array([1e-7]), 1e-9)
@@ -160,25 +168,6 @@ def difference(found: Array, wanted: Array, largest: float = 1.0) -> float:
     return float(np.where(np.isnan(gap), math.inf, gap).max()) / unit
 
 
-def draws(given: Iterable[Variable], sizes: Mapping[str, int], seed: int) -> Iterator[dict[str, Array]]:
-    """Data for variables: numbers of both signs first, then positive ones, then ones that are smaller still.
-
-    A tensor of several edges is scaled so that products with it keep their size.
-
-    >>> [sorted(data) for data in draws([Variable("x", ["k"])], {"k": 2}, 0)]
-    [['x'], ['x'], ['x'], ['x']]
-    """
-    ranges = ((-1.7, 1.7), (0.3, 1.3), (0.05, 0.4), (1.05, 1.9))
-    for attempt, (low, high) in enumerate(ranges):
-        random = np.random.default_rng([seed, attempt])
-        arrays = {}
-        for v in given:
-            shape = tuple(size if isinstance(size, int) else sizes[size] for size in v.shape.values())
-            unit = 1.0 if len(shape) < 2 or attempt == 3 else 1 / math.sqrt(max(1.0, max(shape) / 4))
-            arrays[v.name] = random.uniform(low, high, shape) * unit
-        yield arrays
-
-
 def run(plan: Compiled, arrays: Mapping[str, Array], backend: str) -> Any:
     """Calls a plan with the arrays that it reads, as arrays of a backend."""
     if backend == "torch":
@@ -201,17 +190,143 @@ def flat(plan: Compiled, results: Any) -> list[Array]:
 def cost(expressions: Sequence[Tensor], sizes: Mapping[str, int]) -> float:
     """About how many multiplications the reference needs: a derivative costs one evaluation an entry.
 
+    >>> from tensorgrad_eg.expr import Variable
     >>> x = Variable("x", ["k"])
     >>> cost([x * x], {"k": 10}), cost([(x * x).grad(x)], {"k": 10})
     (20, 420)
     """
     total: dict[Tensor, float] = {}
     for e in postorder(expressions):
-        edges = {edge: size for part in (e, *children(e)) for edge, size in part.shape.items()}
-        total[e] = math.prod(size if isinstance(size, int) else sizes[size] for size in edges.values())
-        if isinstance(e, Tangent):
-            total[e] = 3 * sum(total[part] for part in postorder([e.arg]))
-        elif isinstance(e, Derivative):
-            own = math.prod(size if isinstance(size, int) else sizes[size] for size in e.arg.shape.values())
-            total[e] = 2 * own * sum(total[part] for part in postorder([e.arg]))
+        total[e] = _elements({k: size for part in (e, *children(e)) for k, size in part.shape.items()}, sizes)
+        if isinstance(e, Derivative | Tangent):
+            passes = 3 if isinstance(e, Tangent) else 2 * _elements(e.arg.shape, sizes)
+            total[e] = passes * sum(total[part] for part in postorder([e.arg]))
     return sum(total.values())
+
+
+def _elements(shape: Mapping[str, Size], sizes: Mapping[str, int]) -> int:
+    return math.prod(size if isinstance(size, int) else sizes[size] for size in shape.values())
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An output that is wrong: by how much, relative to its largest entry, and at which sizes."""
+
+    output: int
+    error: float
+    sizes: Mapping[str, int]
+    #: What the program raised instead of a result.
+    raised: str = ""
+
+    @classmethod
+    def contradiction(cls, error: Exception) -> Broken:
+        """No program at all: of an e-graph where tensors of different edges are one, there may be none.
+
+        >>> Broken.contradiction(KeyError(3)).raised
+        'a contradiction: tensors of different edges were made one'
+        """
+        more = f" ({error})" if isinstance(error, ProgramError) else ""
+        return cls(0, math.inf, {}, f"a contradiction: tensors of different edges were made one{more}")
+
+
+@dataclass(frozen=True)
+class Promise:
+    """At how many points a plan was compared with what it stands for, and what is wrong, if anything is."""
+
+    points: int
+    broken: Broken | None = None
+
+    def __str__(self) -> str:
+        """One phrase for a report."""
+        if self.broken is not None:
+            return f"wrong at {shown(self.broken.sizes) or 'any sizes'}"
+        if not self.points:
+            return (
+                "not compared: too large, with the sizes that are numbers, too many edges, or nowhere finite"
+            )
+        return f"agrees with its expressions at {self.points} random point{'s' if self.points > 1 else ''}"
+
+
+def kept(
+    expressions: Sequence[Tensor],
+    plan: Callable[[Mapping[str, int]], Compiled],
+    sizes: Mapping[str, int],
+    facts: Sequence[Fact] = (),
+    seconds: float = 1.0,
+) -> Promise:
+    """Compares a plan, made anew for small sizes, with its expressions, evaluated by definition.
+
+    After `seconds` of work no further point is begun.
+    """
+    begun = time.thread_time()
+    points, useful = 0, [False] * len(expressions)
+    for number in range(_TRIED):
+        if (points >= _POINTS and all(useful)) or (points and time.thread_time() - begun > seconds):
+            break
+        found = _point(expressions, sizes, facts, number)
+        if found is None:
+            break
+        point, small, arrays = found
+        broken = _compared(point, plan, small, arrays)
+        if broken is not None:
+            return Promise(points, broken)
+        useful = [known or point.comparable(n) for n, known in enumerate(useful)]
+        points += 1
+    return Promise(points if any(useful) or not expressions else 0)
+
+
+def _point(
+    expressions: Sequence[Tensor], sizes: Mapping[str, int], facts: Sequence[Fact], number: int
+) -> tuple[Point, dict[str, int], dict[str, Array]] | None:
+    """The point of this number, at the largest of the small sizes that are cheap enough; or none is."""
+    if max((len(e.edges) for e in postorder(expressions)), default=0) > _AXES:
+        return None  # there is no array to compare
+    for small in small_sizes(sizes, number):
+        given = variables(expressions).values()
+        if sum(_elements(v.shape, small) for v in given) > _WORK or _largest(expressions, small) > _WORK:
+            continue
+        try:
+            arrays = Draw(number, number, tuple(facts)).arrays(given, small)
+        except CheckError:
+            return None  # facts that contradict each other: there is no such array
+        point = Point(expressions, small, arrays)
+        if point.work <= _WORK:
+            return point, small, arrays
+    return None
+
+
+def _largest(expressions: Sequence[Tensor], small: Mapping[str, int]) -> int:
+    """How many numbers the largest array on the way has: for a Jacobian that is an identity."""
+    order = postorder(expressions)
+    identities = [e.wrt.shape for e in order if isinstance(e, Derivative) and e.arg.edges]
+    sizes = [_elements(e.shape, small) for e in order]
+    return max([*sizes, *(_elements(shape, small) ** 2 for shape in identities)], default=0)
+
+
+def _compared(
+    point: Point,
+    plan: Callable[[Mapping[str, int]], Compiled],
+    sizes: dict[str, int],
+    arrays: Mapping[str, Array],
+) -> Broken | None:
+    try:
+        with np.errstate(all="ignore"):
+            small = plan(sizes)
+            small.function("numpy", comments=False)  # nobody reads its source
+            results = flat(small, small(**arrays))
+    except Exception as error:
+        return Broken(0, float("inf"), sizes, f"{type(error).__name__}: {error}")
+    for n, found in enumerate(results):
+        error_ = point.differs(n, found)
+        if error_:
+            return Broken(n, error_, sizes)
+    return None
+
+
+def shown(sizes: Mapping[str, int]) -> str:
+    """Sizes as text.
+
+    >>> shown({"b": 2, "k": 3})
+    'b=2, k=3'
+    """
+    return ", ".join(f"{symbol}={size}" for symbol, size in sizes.items())

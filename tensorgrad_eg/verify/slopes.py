@@ -10,7 +10,7 @@ array([2., 4.])
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -20,19 +20,38 @@ from tensorgrad_eg.verify.tape import Node, Tape
 Slope = Callable[[Tape, Node], Node | None]
 
 
-def tangent(tape: Tape, target: Node, leaf: Node, direction: Node) -> Node | None:
-    """How the target changes as a leaf moves along a direction; edges that only the direction has stay.
+def tangent(tape: Tape, target: Node, moves: Mapping[int, Node], still: Collection[int] = ()) -> Node | None:
+    """How the target changes as nodes, given by their numbers, move; edges that only the moves have stay.
 
-    Nothing, if it does not depend on the leaf.
+    Nodes that stand `still` do not change. Nothing, if the target does not depend on what moves.
     """
-    known: dict[int, Node] = {leaf.number: direction}
-    for node in tape.below([target]):
-        if node.leaves >= leaf.leaves and node.number not in known:
-            moved = _tangent(tape, node, [known.get(a.number) for a in node.args])
-            if moved is not None:
-                missing = {edge: size for edge, size in node.shape.items() if edge not in moved.shape}
-                known[node.number] = tape.spread(moved, {**moved.shape, **missing}) if missing else moved
+    known = dict(moves)
+    for node in tape.below([target], known):
+        moved = [known.get(a.number) for a in node.args]
+        change = None if node.number in still else _tangent(tape, node, moved)
+        if change is not None:
+            missing = {edge: size for edge, size in node.shape.items() if edge not in change.shape}
+            known[node.number] = tape.spread(change, {**change.shape, **missing}) if missing else change
     return known.get(target.number)
+
+
+def jacobian(
+    tape: Tape, target: Node, by: Node, names: Iterable[str], still: Collection[int] = ()
+) -> Node | None:
+    """The derivative of every entry by every entry of another node, whose edges get new names.
+
+    >>> tape = Tape()
+    >>> x = tape.array({"k": 2}, np.array([1.0, 2.0]), "x")
+    >>> found = jacobian(tape, tape.contract([], x, x), x, ["j"])
+    >>> tape.values([found])
+    [array([[2., 0.],
+           [0., 4.]])]
+    """
+    sizes, marks = list(by.shape.values()), [f"{edge}#{target.number}" for edge in by.shape]  # no edge's name
+    shape = {**by.shape, **dict(zip(marks, sizes, strict=True))}
+    move = tape.array(shape, np.eye(math.prod(sizes)))
+    moved = tangent(tape, target, {by.number: move}, still)
+    return None if moved is None else tape.relabel(dict(zip(marks, names, strict=True)), moved)
 
 
 def _tangent(tape: Tape, node: Node, moved: Sequence[Node | None]) -> Node | None:
@@ -67,7 +86,6 @@ def _tangent(tape: Tape, node: Node, moved: Sequence[Node | None]) -> Node | Non
 
 def _through(tape: Tape, node: Node, change: Node) -> Node | None:
     """The change of a result for that of its argument, or the other way round, which is the same here."""
-    (a,) = node.args
     match node.op:
         case "scale":
             return tape.scale(node.payload, change)
@@ -75,15 +93,28 @@ def _through(tape: Tape, node: Node, change: Node) -> Node | None:
             weighted = tape.contract([], node, change)
             total = tape.contract([], node, tape.reduce(node.payload, weighted))
             return tape.add([weighted, tape.scale(-1.0, total)])
+    entry = slope(tape, node, 0)
+    return None if entry is None else tape.contract([], entry, change)
+
+
+def slope(tape: Tape, node: Node, place: int) -> Node | None:
+    """The derivative, entry by entry, of an operation that works so by what stands in a place; or it is zero.
+
+    >>> tape = Tape()
+    >>> x = tape.array({"k": 2}, np.array([1.0, 2.0]), "x")
+    >>> tape.values([slope(tape, tape.apply("power", Fraction(2), x), 0)])
+    [array([2., 4.])]
+    """
+    match node.op:
         case "power" if node.payload == 0:
             return None
         case "power":
-            slope: Node | None = tape.scale(node.payload, tape.apply("power", node.payload - 1, a))
+            return tape.scale(node.payload, tape.apply("power", node.payload - 1, node.args[0]))
         case "apply" if node.payload in _SLOPES:
-            slope = _SLOPES[node.payload](tape, a)
-        case _:  # a function that somebody has added: by differences, since nobody says what its slope is
-            slope = tape.slope(node, 0)
-    return None if slope is None else tape.contract([], slope, change)
+            return _SLOPES[node.payload](tape, node.args[0])
+    return tape.slope(
+        node, place
+    )  # somebody has added it: by differences, since nobody says what its slope is
 
 
 def gradients(tape: Tape, target: Node) -> dict[str, Node]:

@@ -1,4 +1,4 @@
-"""Whether every e-node of an e-graph equals its class: what an unsound rule breaks.
+"""Whether every e-node of an e-graph equals its class, on random data: what an unsound rule breaks.
 
 >>> from fractions import Fraction
 >>> x, two = ENode("variable", ("x", ("i",))), ENode("scale", Fraction(2), (0,))
@@ -6,12 +6,13 @@
 >>> check_snapshot(Snapshot({0: [x], 1: [two]}, free, {}, {"i": "n"}))
 []
 >>> print(check_snapshot(Snapshot({0: [x, ENode("scale", Fraction(3), (0,))]}, free, {}, {"i": "n"}))[0])
-x[i] = 3 x[i] is wrong: 0.193019 and 0.579058 at i=0, where i has size 2
+x[i] = 3 x[i] is wrong: -0.892572 and -2.67772 at i=1, where i has size 2
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,14 +20,104 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorgrad_eg.assume import Fact
-from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.expr.arrays import Labelled, spread
-from tensorgrad_eg.expr.operations import ENode
-from tensorgrad_eg.verify.classes import ClassValues, Draw
+from tensorgrad_eg.egraph.derive import Derived, Stage
+from tensorgrad_eg.egraph.snapshot import Snapshot, smallest
+from tensorgrad_eg.expr import Size, Tensor, variables
+from tensorgrad_eg.expr import arrays as op
+from tensorgrad_eg.expr.arrays import Labelled, Numpy, aligned, spread
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode
+from tensorgrad_eg.expr.sizes import symbols
+from tensorgrad_eg.extract.extract import Searched
+from tensorgrad_eg.verify.evaluate import evaluate_all
+from tensorgrad_eg.verify.facts import Draw, edge_sizes
 from tensorgrad_eg.verify.terms import show
 
+#: A tensor with more elements than this is not computed.
+_LARGEST = 1 << 21
 #: What two forms may differ by: rules that are wrong are wrong by more.
 _RELATIVE, _ABSOLUTE = 1e-6, 1e-10
+
+
+@dataclass
+class ClassValues:
+    """The value of every class of a snapshot that stands for something: that of its smallest term.
+
+    >>> from fractions import Fraction
+    >>> x, two = ENode("variable", ("x", ("i",))), ENode("scale", Fraction(2), (0,))
+    >>> s = Snapshot({0: [x], 1: [two]}, {0: frozenset("i"), 1: frozenset("i")}, {}, {"i": "n"})
+    >>> values = ClassValues(s, Draw(seed=1))
+    >>> bool((values[1].array == 2 * values[0].array).all())
+    True
+    """
+
+    snapshot: Snapshot
+    draw: Draw
+    values: dict[int, Labelled] = field(default_factory=dict)
+    skipped: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Evaluate the smallest term of every class."""
+        self.library = Numpy(np.float64)
+        self.choice = smallest(self.snapshot)
+        self.sizes = edge_sizes(self.snapshot.symbols, _unions(self.snapshot), _LARGEST >> 6)
+        with np.errstate(all="ignore"):
+            for at in sorted(self.choice):
+                self._evaluate(at)
+
+    def __getitem__(self, at: int) -> Labelled:
+        """The value of a class."""
+        return self.values[at]
+
+    def node(self, node: ENode) -> Labelled | None:
+        """The value of one e-node, or nothing where it is too large to compute."""
+        if any(c not in self.values for c in node.children) or self._elements(node) > _LARGEST:
+            return None
+        with np.errstate(all="ignore"):
+            return self._operation(node, [self.values[c] for c in node.children])
+
+    def _evaluate(self, root: int) -> None:
+        stack = [root]
+        while stack:
+            at = stack[-1]
+            node = self.choice[at]
+            missing = [c for c in node.children if c not in self.values and c not in self.skipped]
+            if missing and at not in self.values:
+                stack.extend(missing)
+                continue
+            stack.pop()
+            if at not in self.values and at not in self.skipped:
+                value = self.node(node)
+                if value is None:
+                    self.skipped.add(at)
+                else:
+                    self.values[at] = value
+
+    def _elements(self, node: ENode) -> int:
+        edges = {edge for c in node.children for edge in self.values[c].edges}
+        return math.prod(self.sizes[edge] for edge in edges)
+
+    def _operation(self, node: ENode, kids: list[Labelled]) -> Labelled:
+        if node.op == "variable":
+            shape = tuple(self.sizes[axis] for axis in node.axes)
+            return op.read(self.library, self.draw.array(node.name, shape), node.axes)
+        if node.op == "extent":
+            return Labelled((), self.library.number(float(self._extent(node.name))))
+        return OPERATIONS[node.op].value(self.library, node, kids, self.sizes)
+
+    def _extent(self, symbol: str) -> int:
+        if symbol.isdigit():
+            return int(symbol)
+        return next(self.sizes[e] for e, s in sorted(self.snapshot.symbols.items()) if s == symbol)
+
+
+def _unions(snapshot: Snapshot) -> Iterable[frozenset[str]]:
+    free = snapshot.free
+    return {
+        frozenset[str]().union(*(free[c] for c in node.children))
+        for nodes in snapshot.nodes.values()
+        for node in nodes
+        if node.children
+    }
 
 
 @dataclass(frozen=True)
@@ -94,7 +185,7 @@ def inspect_snapshot(snapshot: Snapshot, seed: int = 0, facts: tuple[Fact, ...] 
     0
     """
     check = SnapshotCheck()
-    draws = [ClassValues(snapshot, Draw(seed, positive, facts)) for positive in (False, True)]
+    draws = [ClassValues(snapshot, Draw(seed, kind, facts)) for kind in (0, 1)]
     for at, nodes in sorted(snapshot.nodes.items()):
         for node in nodes:
             # Some classes have lost all of their terms to simpler ones: no program can contain those.
@@ -171,3 +262,75 @@ def _mismatch(
     snapshot, choice = values.snapshot, values.choice
     terms = show(snapshot, choice, choice[at]), show(snapshot, choice, node)
     return Mismatch(at, node, *terms, expected, found, where, {edge: values.sizes[edge] for edge in edges})
+
+
+def snapshots(derived: Derived, searched: Searched | None = None) -> Iterator[tuple[str, Snapshot]]:
+    """The e-graphs by name: a phase holds the programs before and after it, results of one name in one class.
+
+    >>> from tensorgrad_eg.egraph.derive import derive
+    >>> from tensorgrad_eg.expr import Variable
+    >>> x = Variable("x", ["k"])
+    >>> [name for name, _ in snapshots(derive([(x @ x).grad(x)], {"k": 3}))]
+    ['1 normalise', '2 differentiate']
+    """
+    for number, stage in enumerate(derived.stages, 1):
+        yield f"{number} {stage.phase}", joined(stage, derived.symbols)
+    if searched is not None:
+        yield "start", searched.start
+        yield "final", searched.final
+
+
+def joined(stage: Stage, symbols: dict[str, Size]) -> Snapshot:
+    """The programs before and after a phase in one snapshot: what one result was and became is one class.
+
+    >>> from tensorgrad_eg.egraph.term import Dag
+    >>> before, after = Dag(), Dag()
+    >>> before.roots = {"e": before.put("extent", "n")}
+    >>> after.roots = {"e": after.put("constant", "pi")}
+    >>> joined(Stage("wrong", before, after), {}).nodes[0]
+    [ENode(op='extent', payload='n', children=()), ENode(op='constant', payload='pi', children=())]
+    """
+    nodes = {at: [node] for at, node in enumerate(stage.before.nodes)}
+    free = dict(enumerate(stage.before.free))
+    first = len(nodes)
+    same = {
+        at: stage.before.roots[name] for name, at in stage.after.roots.items() if name in stage.before.roots
+    }
+    place = {at: same.get(at, first + at) for at in range(len(stage.after.nodes))}
+    for at, node in enumerate(stage.after.nodes):
+        nodes.setdefault(place[at], []).append(
+            ENode(node.op, node.payload, tuple(place[c] for c in node.children))
+        )
+        free.setdefault(place[at], stage.after.free[at])
+    roots = {name: place[at] for name, at in stage.after.roots.items()}
+    return Snapshot(nodes, free, roots, dict(symbols))
+
+
+def normal_forms(
+    derived: Derived, expressions: Sequence[Tensor], seed: int = 0
+) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """What each normal form is worth, and what its expression is, on random positive data.
+
+    >>> from tensorgrad_eg.egraph.derive import derive
+    >>> from tensorgrad_eg.expr import Variable
+    >>> x = Variable("x", ["k"])
+    >>> ((found, wanted),) = normal_forms(derive([(x @ x).grad(x)], {"k": 3}), [(x @ x).grad(x)])
+    >>> bool(np.allclose(found, wanted))
+    True
+    """
+    dag = derived.dag
+    snapshot = Snapshot({n: [node] for n, node in enumerate(dag.nodes)}, dict(enumerate(dag.free)), {})
+    snapshot.symbols = dict(derived.symbols)
+    draw = Draw(seed, kind=1)
+    values = ClassValues(snapshot, draw)
+    number = {s: values.sizes[edge] for edge, s in derived.symbols.items() if isinstance(s, str)}
+    number |= dict.fromkeys([s for s in symbols(expressions) if s not in number], 2)
+    arrays = draw.arrays(variables(expressions).values(), number)
+    found = []
+    for n, (e, out) in enumerate(zip(expressions, derived.outputs, strict=True)):
+        value = values[dag.roots[f"out{n}"]]
+        names = {label: edge for edge, label in out.labels}
+        own = Labelled(tuple(names[edge] for edge in value.edges), value.array)
+        sizes = {edge: s if isinstance(s, int) else number[s] for edge, s in e.shape.items()}
+        found.append(aligned(values.library, own, e.edges, sizes))
+    return list(zip(found, evaluate_all(expressions, arrays, np.float64, number), strict=True))

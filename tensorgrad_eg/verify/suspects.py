@@ -1,4 +1,6 @@
-"""Which rule is unsound: each is left out once, then tried alone on the e-graphs that are sound without it.
+"""Why a plan is refused: where it begins to be wrong, and which rule is unsound.
+
+Each rule is left out once, then tried alone on the e-graphs that are sound without it.
 
 A rule that merely prepares the ground for an unsound one is acquitted: alone it makes nothing worse. Rules of
 differentiation are tried on one operation at a time, against the reference.
@@ -6,10 +8,11 @@ differentiation are tried on one operation at a time, against the reference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,17 +22,34 @@ from tensorgrad_eg.egraph.differentiate import differentiate
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
-from tensorgrad_eg.errors import TensorgradError, TimeLimitError
-from tensorgrad_eg.expr import Tensor
+from tensorgrad_eg.emit.compiled import Compiled
+from tensorgrad_eg.errors import TensorgradError, TimeLimitError, WrongPlanError
+from tensorgrad_eg.expr import (
+    Contract,
+    Derivative,
+    Rename,
+    Tangent,
+    Tensor,
+    Variable,
+    brief,
+    children,
+    made,
+    operation,
+    postorder,
+)
+from tensorgrad_eg.expr.sizes import symbols
 from tensorgrad_eg.rules.catalogue import Rule, in_ruleset, named, rules_of
 from tensorgrad_eg.rules.files import RuleFile, rule_files
 from tensorgrad_eg.rules.forms import Form, head
 from tensorgrad_eg.rules.phases import GATHERING, NORMAL
-from tensorgrad_eg.verify.operations import single_operations
-from tensorgrad_eg.verify.snapshots import Mismatch, check_snapshot
-from tensorgrad_eg.verify.stages import normal_forms, snapshots
+from tensorgrad_eg.verify.plans import Broken, shown
+from tensorgrad_eg.verify.snapshots import Mismatch, check_snapshot, normal_forms, snapshots
 
+#: The ruleset of the rule that is tried.
 _SUSPECT = "suspect"
+#: How long to look for the smallest part that is wrong, and then for the rules: so many seconds, or half of
+#: what is left; but half of this share of the plan's seconds even if nothing is. How many rules to name.
+_SECONDS, _SHARE, _NAMED = 3.0, 0.2, 8
 
 
 @dataclass(frozen=True)
@@ -65,100 +85,109 @@ def offending_rules(
     >>> offending_rules([x @ x], {"k": 3})
     []
     """
-    files = rule_files(rules)
-    limit = deadline or Deadline()
-    report = Report()
-    try:
-        first = _Run(expressions, sizes, files, report, limit)
-    except TensorgradError:
-        return []  # no e-graph to look at, or no time
-    if not first.wrong:
-        return []
-    every = {rule.name: rule for rule in rules_of(files) if rule.ruleset not in GATHERING}
-    further = {file.name for file in files} - {file.name for file in rule_files()}
+    trial = _Trial(expressions, sizes, rule_files(rules), deadline or Deadline())
+    first = trial.run()
+    if first is None or not first.wrong:
+        return []  # nothing is, or there is no e-graph to look at, or no time
+    every = {rule.name: rule for rule in rules_of(trial.files) if rule.ruleset not in GATHERING}
+    further = {file.name for file in trial.files} - {file.name for file in rule_files()}
     own = [name for name, rule in every.items() if rule.file in further]
-    fired = [name for name in every if report.matches[name]]
-    tried = [name for name in dict.fromkeys(among or own or fired) if name in every]
+    fired = [name for name in every if first.matches[name]]
     caught, freed = [], []
-    for name in tried:
-        if limit.over:
+    for name in dict.fromkeys(among or own or fired):
+        if trial.deadline.over:
             break
-        trial = _on_trial(expressions, sizes, files, every[name], limit)
-        if trial is not None and trial.evidence is not None:
-            caught.append(Offence(every[name], trial.evidence))
-        elif trial is not None and not trial.wrong and first.evidence is not None:
+        found = trial.run(every[name]) if name in every else None
+        if found is not None and found.evidence is not None:
+            caught.append(Offence(every[name], found.evidence))
+        elif found is not None and not found.wrong and first.evidence is not None:
             freed.append(Offence(every[name], first.evidence))
-    if caught or freed or limit.over:
+    if caught or freed or trial.deadline.over:
         return caught or freed
     with suppress(TimeLimitError):
-        return _wrong_derivatives(expressions, sizes, files, every, limit)
+        return trial.wrong_derivatives(every)
     return []
 
 
-class _Run:
-    """The derivation and the search once, every e-graph checked: what is wrong, and with what evidence.
+class _Findings(NamedTuple):
+    """Whether anything is wrong, the evidence for it or against the suspect, and what each rule did."""
 
-    With `suspect`, everything else is expected to be sound, and the evidence is against the suspect.
-    """
+    wrong: bool
+    evidence: Mismatch | None
+    matches: Mapping[str, int]
 
-    def __init__(
-        self,
-        expressions: Sequence[Tensor],
-        sizes: Mapping[str, int],
-        files: tuple[RuleFile, ...],
-        report: Report,
-        deadline: Deadline,
-        suspect: bool = False,
-    ) -> None:
-        derived = derive(expressions, sizes, Engines(files, report.matches, deadline))
-        found = [m for _, snapshot in snapshots(derived) for m in check_snapshot(snapshot)]
+
+@dataclass(frozen=True)
+class _Trial:
+    """Expressions that are derived and searched, and every e-graph checked."""
+
+    expressions: Sequence[Tensor]
+    sizes: Mapping[str, int]
+    files: tuple[RuleFile, ...]
+    deadline: Deadline
+
+    def run(self, suspect: Rule | None = None) -> _Findings | None:
+        """What is wrong; of a suspect, without it, and what it does alone to e-graphs that were sound then.
+
+        Nothing, if there is no plan: without a rule that is needed no derivative gets done.
+        """
+        report = Report()
+        found: list[Mismatch] = []
         added: list[Mismatch] = []
-        for engine, roots in _engines(derived, sizes, files, report, deadline):
-            found += check_snapshot(engine.snapshot(roots))
-            if suspect and not found:
-                engine.run(_SUSPECT)
-                engine.run("analysis", saturate=True)
-                added += check_snapshot(engine.snapshot(roots))
-        values = normal_forms(derived, expressions)
-        self.wrong = bool(found) or any(not np.allclose(*pair, rtol=1e-6) for pair in values)
-        self.evidence = next(iter(added if suspect else found), None)
+        try:
+            files = self.files if suspect is None else _set_apart(self.files, suspect)
+            derived = derive(self.expressions, self.sizes, Engines(files, report.matches, self.deadline))
+            found += [m for _, snapshot in snapshots(derived) for m in check_snapshot(snapshot)]
+            for engine, roots in self._engines(derived, files, report):
+                found += check_snapshot(engine.snapshot(roots))
+                if suspect and not found:
+                    engine.run(_SUSPECT)
+                    engine.run("analysis", saturate=True)
+                    added += check_snapshot(engine.snapshot(roots))
+            right = all(np.allclose(*pair, rtol=1e-6) for pair in normal_forms(derived, self.expressions))
+        except TensorgradError:
+            return None
+        return _Findings(
+            not right or bool(found), next(iter(added if suspect else found), None), report.matches
+        )
 
+    def _engines(
+        self, derived: Derived, files: tuple[RuleFile, ...], report: Report
+    ) -> Iterator[tuple[Engine, list[str]]]:
+        """The e-graph of every phase and of the search, run to its end."""
+        for stage in derived.stages:
+            rulesets = NORMAL | {"differentiate", _SUSPECT}
+            engine = Engine(files, rulesets, report.matches, deadline=self.deadline)
+            engine.load(stage.before, derived.symbols)
+            if stage.work is None:
+                engine.normalise()
+            else:
+                differentiate(engine, stage.work)
+            yield engine, list(stage.before.roots)
+        engine = Engine(files, None, report.matches, deadline=self.deadline)
+        engine.load(derived.dag, derived.symbols)
+        engine.normalise()
+        saturate(engine, self.sizes, Budget(), report)
+        yield engine, list(derived.dag.roots)
 
-def _engines(
-    derived: Derived,
-    sizes: Mapping[str, int],
-    files: tuple[RuleFile, ...],
-    report: Report,
-    deadline: Deadline,
-) -> Iterator[tuple[Engine, list[str]]]:
-    """The e-graph of every phase and of the search, run to its end."""
-    for stage in derived.stages:
-        engine = Engine(files, NORMAL | {"differentiate", _SUSPECT}, report.matches, deadline=deadline)
-        engine.load(stage.before, derived.symbols)
-        if stage.work is None:
-            engine.normalise()
-        else:
-            differentiate(engine, stage.work)
-        yield engine, list(stage.before.roots)
-    engine = Engine(files, None, report.matches, deadline=deadline)
-    engine.load(derived.dag, derived.symbols)
-    engine.normalise()
-    saturate(engine, sizes, Budget(), report)
-    yield engine, list(derived.dag.roots)
-
-
-def _on_trial(
-    expressions: Sequence[Tensor],
-    sizes: Mapping[str, int],
-    files: tuple[RuleFile, ...],
-    rule: Rule,
-    deadline: Deadline,
-) -> _Run | None:
-    """The run without the rule, and what the rule alone does to e-graphs that were sound without it."""
-    try:
-        return _Run(expressions, sizes, _set_apart(files, rule), Report(), deadline, suspect=True)
-    except TensorgradError:
-        return None  # a rule that is needed: without it no derivative gets done
+    def wrong_derivatives(self, rules: Mapping[str, Rule]) -> list[Offence]:
+        """Rules that take part in a wrong derivative of a single operation, and in no right one."""
+        suspected: dict[str, str] = {}
+        trusted: set[str] = set()
+        for wanted in single_operations(self.expressions):
+            report = Report()
+            derived = derive([wanted], self.sizes, Engines(self.files, report.matches, self.deadline))
+            fired = [name for name in rules if report.matches[name]]
+            ((found, right),) = normal_forms(derived, [wanted])
+            if np.allclose(found, right, rtol=1e-6):
+                trusted.update(fired)
+            else:
+                suspected |= {name: f"{wanted} comes out wrong" for name in fired if name not in suspected}
+        return [
+            Offence(rule, suspected[name])
+            for name, rule in rules.items()
+            if name in suspected.keys() - trusted
+        ]
 
 
 def _set_apart(files: tuple[RuleFile, ...], rule: Rule) -> tuple[RuleFile, ...]:
@@ -184,23 +213,97 @@ def undeleting(form: Form) -> Form:
     )
 
 
-def _wrong_derivatives(
-    expressions: Sequence[Tensor],
-    sizes: Mapping[str, int],
-    files: tuple[RuleFile, ...],
-    rules: Mapping[str, Rule],
-    deadline: Deadline,
-) -> list[Offence]:
-    """Rules that take part in a wrong derivative of a single operation, and in no right one."""
-    suspected: dict[str, str] = {}
-    trusted: set[str] = set()
-    for wanted in single_operations(expressions):
-        report = Report()
-        derived = derive([wanted], sizes, Engines(files, report.matches, deadline))
-        fired = [name for name in rules if report.matches[name]]
-        ((found, right),) = normal_forms(derived, [wanted])
-        if np.allclose(found, right, rtol=1e-6):
-            trusted.update(fired)
-        else:
-            suspected |= {name: f"{wanted} comes out wrong" for name in fired if name not in suspected}
-    return [Offence(rules[name], text) for name, text in suspected.items() if name not in trusted]
+def single_operations(expressions: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Derivatives of every operation: in reverse mode (of a weighted sum) and in forward mode (the Jacobian).
+
+    >>> from tensorgrad_eg.expr import Apply, Variable
+    >>> [str(e) for e in single_operations([Apply("exp", Variable("x", ["i"]))])]
+    ['∂(Σ_i_ exp(a1[i_]) g[i_])/∂a1[i]', '∂exp(a1[i])/∂a1[i_]']
+    """
+    seen: dict[Tensor, None] = {}
+    for e in postorder(expressions):
+        if isinstance(e, Derivative | Tangent) or not children(e):
+            continue
+        parts = dict.fromkeys(children(e))
+        own = {part: Variable(f"a{n}", dict(part.shape)) for n, part in enumerate(parts, 1)}
+        args = [own[part] for part in children(e)]
+        alone = Rename(args[0], e.mapping, e.edges) if isinstance(e, Rename) else made(*operation(e), args)
+        if alone in seen:
+            continue
+        seen[alone] = None
+        weighted = Contract(alone.edges, alone, Variable("g", dict(alone.shape)))
+        for variable in own.values():
+            yield weighted.grad(variable)
+            yield alone.grad(variable)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What was to be planned, with its report, and how much time there is to find out why it is wrong.
+
+    `trial` plans a part alone, and has the report of that if it is wrong as well. Unless `closely`, all rules
+    that took part are named.
+
+    Example: see `tests/test_promise.py`, where rules are unsound on purpose.
+    """
+
+    expressions: Sequence[Tensor]
+    names: Sequence[str]
+    sizes: Mapping[str, int]
+    files: Sequence[str | Path]
+    report: Report
+    deadline: Deadline
+    trial: Callable[[Tensor, Mapping[str, int], float], Report | None]
+    closely: bool = True
+
+    def error(self, broken: Broken, fallback: Compiled | None) -> WrongPlanError:
+        """The error for a plan that is wrong, or that there cannot be.
+
+        Example: see `tests/test_promise.py`.
+        """
+        e = self.expressions[broken.output]
+        part, report = (self._smallest(e) if self.closely else None) or (e, self.report)
+        names = (self._rules(part) if self.closely else []) or fired(self.files, report)
+        how = f"fails with {broken.raised}" if broken.raised else f"differs by {broken.error:.3g} (relative)"
+        where = f" at {shown(broken.sizes)}" if broken.sizes else ""
+        return WrongPlanError.refused(
+            self.names[broken.output], how + where, brief(part, 120), names, fallback
+        )
+
+    def _time(self) -> Deadline:
+        return self.deadline.at_least(_SHARE).part(0.5, _SECONDS)
+
+    def _smallest(self, e: Tensor) -> tuple[Tensor, Report] | None:
+        """The smallest part of an expression whose plan is wrong by itself, and the report of that."""
+        deadline = self._time()
+        parts = [part for part in postorder([e]) if children(part)]
+        for part in sorted(parts, key=lambda part: len(postorder([part]))):
+            if deadline.over:
+                break
+            own = {symbol: self.sizes[symbol] for symbol in symbols([part])}
+            report = self.trial(part, own, deadline.left)
+            if report is not None:
+                return part, report
+        return None
+
+    def _rules(self, part: Tensor) -> list[str]:
+        """The rules that are found to be unsound."""
+        offences = offending_rules([part], self.sizes, self.files, deadline=self._time())
+        return [_named(o.rule) for o in offences]
+
+
+def fired(files: str | Path | Sequence[str | Path], report: Report) -> list[str]:
+    """The rules that took part in a plan: the caller's own ones first, then those with most matches.
+
+    >>> fired([], Report())
+    []
+    """
+    every = rule_files(files)
+    own = {file.name for file in every} - {file.name for file in rule_files()}
+    took = [r for r in rules_of(every) if r.ruleset not in GATHERING and report.matches[r.name]]
+    ordered = sorted(took, key=lambda r: (r.file not in own, -report.matches[r.name]))
+    return [_named(rule) for rule in ordered[:_NAMED]]
+
+
+def _named(rule: Rule) -> str:
+    return f'{rule.file}:{rule.line} "{rule.name}"'

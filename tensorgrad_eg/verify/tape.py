@@ -13,7 +13,7 @@ size one have no axis: a tensor may have more edges than an array has axes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import product
@@ -24,9 +24,17 @@ from numpy.typing import NDArray
 
 from tensorgrad_eg.expr.arrays import Labelled, Numpy
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
-from tensorgrad_eg.verify.differences import Extended, stencil
 
 Array = NDArray[Any]
+Extended = NDArray[np.longdouble]
+#: Up to this order derivatives are measured by narrow differences, and by how much two measures may differ.
+_SHARP, _KINK = 2, 1e-4
+#: Relative noise on intermediate results: what it moves a result by tells how far rounding may move it.
+NOISE = 1e-12
+#: How many roundings a program may have for each that the definition has; how often noise is drawn.
+_ROUNDINGS, _DRAWS = 1e4, 3
+#: Central differences of eighth order.
+_WEIGHTS = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +53,14 @@ class Node:
         """The edges that have an axis."""
         return [edge for edge, size in self.shape.items() if size != 1]
 
+    @property
+    def volume(self) -> float:
+        """How many products of entries of what it reads it is made of."""
+        edges = dict(self.shape)
+        for a in self.args:
+            edges |= a.shape
+        return float(math.prod(edges.values()))
+
 
 @dataclass
 class Tape:
@@ -52,6 +68,7 @@ class Tape:
 
     nodes: list[Node] = field(default_factory=list)
     _known: dict[tuple[object, ...], Node] = field(default_factory=dict)
+    _values: dict[int, Array] = field(default_factory=dict)
 
     def array(self, shape: Mapping[str, int], value: Array, leaf: str = "") -> Node:
         """Numbers that are given; `leaf` is the variable they belong to."""
@@ -93,6 +110,21 @@ class Tape:
         kept = {edge: size for edge, size in shape.items() if edge in free}
         return self._put(op, payload, args, kept)
 
+    def operation(self, node: ENode, args: Sequence[Node], sizes: Mapping[str, int]) -> Node:
+        """Any operation of the table but variables, sizes and renames; `sizes` are those of its edges.
+
+        >>> tape = Tape()
+        >>> one = tape.operation(ENode("number", Fraction(1)), [], {})
+        >>> tape.values([tape.operation(ENode("reduce", frozenset("k")), [one], {"k": 3})])
+        [array(3.)]
+        """
+        if not args:
+            value = OPERATIONS[node.op].value(_DOUBLE, node, [], sizes)
+            return self.array({edge: sizes[edge] for edge in value.edges}, value.array)
+        idle = {edge: sizes[edge] for edge in sorted(node.over) if all(edge not in a.shape for a in args)}
+        last = self.spread(args[-1], {**args[-1].shape, **idle}) if idle else args[-1]
+        return self.apply(node.op, node.payload, *args[:-1], last)
+
     def scale(self, factor: Fraction | int | float, a: Node) -> Node:
         """A multiple."""
         return self.apply("scale", Fraction(factor), a)
@@ -119,20 +151,24 @@ class Tape:
         self.nodes.append(node)
         return node
 
-    def below(self, roots: Iterable[Node]) -> list[Node]:
-        """The roots and all that they are made of, parts first."""
+    def below(self, roots: Iterable[Node], known: Container[int] = ()) -> list[Node]:
+        """The roots and all that they are made of, parts first; not what is `known`, and what that reads."""
         seen: dict[int, Node] = {}
         stack = list(roots)
         while stack:
             node = stack.pop()
-            if node.number not in seen:
+            if node.number not in seen and node.number not in known:
                 seen[node.number] = node
                 stack.extend(node.args)
         return [seen[number] for number in sorted(seen)]
 
     def work(self, roots: Iterable[Node]) -> float:
         """About how many multiplications the roots take."""
-        return sum(_volume(node) for node in self.below(roots))
+        return sum(node.volume for node in self.below(roots))
+
+    def largest(self, roots: Iterable[Node]) -> float:
+        """The most multiplications that one of the values takes that are not computed yet."""
+        return max((node.volume for node in self.below(roots, self._values)), default=0.0)
 
     def values(self, roots: Sequence[Node], noise: np.random.Generator | None = None) -> list[Array]:
         """The values of the roots, with an axis for every edge; `noise` may fall on all on the way."""
@@ -140,28 +176,28 @@ class Tape:
         return [known[root.number].reshape(tuple(root.shape.values())) for root in roots]
 
     def computed(self, roots: Iterable[Node], noise: np.random.Generator | None = None) -> dict[int, Array]:
-        """The value of every node below the roots."""
-        known: dict[int, Array] = {}
+        """The value of every node below the roots; those without noise are kept."""
+        known: dict[int, Array] = self._values if noise is None else {}
         with np.errstate(all="ignore"):
-            for node in self.below(roots):
+            for node in self.below(roots, known):
                 value = _OPERATIONS.get(node.op, _table)(node, [known[a.number] for a in node.args])
                 if noise is not None and node.op not in ("spread", "relabel"):
                     value = value * (1 + NOISE * noise.uniform(-1, 1, value.shape))
                 known[node.number] = value
         return known
 
-
-#: Up to this order derivatives are measured by narrow differences, and by how much two measures may differ.
-_SHARP, _KINK = 2, 1e-4
-#: Relative noise on intermediate results: what it moves a result by tells how far rounding may move it.
-NOISE = 1e-12
-
-
-def _volume(node: Node) -> float:
-    edges = dict(node.shape)
-    for a in node.args:
-        edges |= a.shape
-    return float(math.prod(edges.values()))
+    def rounding(self, roots: Sequence[Node]) -> list[Array]:
+        """How far rounding may move each entry: as far as noise on all intermediate results, scaled to it."""
+        values = self.values(roots)
+        most = [np.zeros(value.shape) for value in values]
+        factor = _ROUNDINGS * float(np.finfo(float).eps) / NOISE
+        for seed in range(_DRAWS):
+            noisy = self.values(roots, np.random.default_rng([7, seed]))
+            with np.errstate(all="ignore"):
+                for n, (value, other) in enumerate(zip(values, noisy, strict=True)):
+                    moved = np.abs(other - value)
+                    most[n] = np.maximum(most[n], np.where(np.isfinite(moved), factor * moved, math.inf))
+        return most
 
 
 def _fitted(a: Node, value: Array, axes: Sequence[str]) -> Array:
@@ -225,3 +261,16 @@ _OPERATIONS: dict[str, Callable[[Node, Sequence[Array]], Array]] = {
     "relabel": lambda _, values: values[0],
     "slope": _slope,
 }
+
+
+def stencil(smooth: bool) -> tuple[Extended, Extended]:
+    """Weights and offsets: f'(x) is about Σ weight·f(x + offset), with an error of eighth order.
+
+    >>> weights, offsets = stencil(smooth=True)
+    >>> len(weights), bool(abs((weights * offsets).sum() - 1) < 1e-15)
+    (8, True)
+    """
+    width = np.longdouble(4e-3 if smooth else 2e-4)
+    half = np.array([np.longdouble(round(w * 840)) / 840 for w in _WEIGHTS])
+    steps = np.arange(1, 5).astype(np.longdouble) * width
+    return np.concatenate([half, -half]) / width, np.concatenate([steps, -steps])
