@@ -37,6 +37,7 @@ from tensorgrad_eg.errors import (
 from tensorgrad_eg.explain.derivation import Derivation
 from tensorgrad_eg.explain.explain import Detail, explain
 from tensorgrad_eg.expr import Tensor, variables
+from tensorgrad_eg.expr.notation import indexed
 from tensorgrad_eg.expr.sizes import by_symbol, empty
 from tensorgrad_eg.extract.exact import Certificate
 from tensorgrad_eg.extract.extract import Extracted, timed
@@ -44,7 +45,6 @@ from tensorgrad_eg.program import store
 from tensorgrad_eg.program.cost import Baseline
 from tensorgrad_eg.program.folding import fold
 from tensorgrad_eg.program.forms import Form
-from tensorgrad_eg.program.notation import indexed
 from tensorgrad_eg.program.program import Program, Structure
 from tensorgrad_eg.program.table import table
 from tensorgrad_eg.running import Progress, patient, shown

@@ -35,7 +35,7 @@ def test_the_gradient_of_the_l2_loss_reads_as_a_formula() -> None:
     """The emitted torch code is the formula one would write by hand, with its index form beside it."""
     source = Plan(l2_gradient(), "tensor", 1).code("torch")
     assert source.splitlines()[-1].strip() == (
-        "return 2 * (A.T @ (A @ x - y))  # 2 (Σ_i A[i,k] (Σ_k_ A[i,k_] x[k_] - y[i]))"
+        "return 2 * (A.T @ (A @ x - y))  # 2 Σ_i A[i,k] (Σ_k_ A[i,k_] x[k_] - y[i])"
     )
 
 

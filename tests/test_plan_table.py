@@ -5,8 +5,7 @@ from programs import Builder
 
 from tensorgrad_eg.plan import Plan
 from tensorgrad_eg.program.cost import Baseline
-from tensorgrad_eg.program.notation import step_text
-from tensorgrad_eg.program.table import blas
+from tensorgrad_eg.program.table import blas, step_text
 
 
 def two_outputs() -> Plan:
@@ -105,13 +104,13 @@ def test_formulas_are_as_on_a_blackboard() -> None:
         "A[i,k] x[k]",
         "-x[k] + 2 x[k] - 1/3 x[k]",
         "Σ_k A[i,k]",
-        "-0.5 x[k]",
+        "-1/2 x[k]",
         "-x[k]",
         "tanh(x[k])",
         "x[k]^2",
-        "x[k]^(-1/2)",
-        "softmax_{i,k}(A[i,k])",
-        "logsumexp_k(A[i,k])",
+        "1 / sqrt(x[k])",
+        "softmax(A[i,k], i, k)",
+        "logsumexp(A[i,k], k)",
         "2",
         "1/|b|",
         "δ[i,j]",

@@ -14,6 +14,7 @@ from tensorgrad_eg.emit.code import plain
 from tensorgrad_eg.emit.writer import emit
 from tensorgrad_eg.errors import MissingExtraError
 from tensorgrad_eg.expr import fresh
+from tensorgrad_eg.expr.notation import indexed
 from tensorgrad_eg.program.arrays import Signature, kind
 from tensorgrad_eg.program.cost import total_flops
 from tensorgrad_eg.program.diagonals import nested
@@ -22,7 +23,6 @@ from tensorgrad_eg.program.forms import Form, Term, assembly
 from tensorgrad_eg.program.layout import arrange
 from tensorgrad_eg.program.liveness import peak_elements
 from tensorgrad_eg.program.naming import rename
-from tensorgrad_eg.program.notation import indexed
 from tensorgrad_eg.program.program import Input, Output, Program, Step, Structure
 
 

@@ -27,10 +27,11 @@ from tensorgrad_eg.emit.steps import (
 from tensorgrad_eg.emit.tensors import Value, arranged, permuted
 from tensorgrad_eg.errors import BackendError
 from tensorgrad_eg.expr import fresh
+from tensorgrad_eg.expr.notation import Form, Text, indexed, subscript
 from tensorgrad_eg.program.diagonals import Diagonal
 from tensorgrad_eg.program.folding import fold
-from tensorgrad_eg.program.notation import SIGMA, Formula, formula, indexed, subscript
 from tensorgrad_eg.program.program import Operand, Output, Program, Step, Structure
+from tensorgrad_eg.program.table import formula
 
 INLINE = 50
 RETURNED = 76
@@ -242,10 +243,10 @@ class Writer:
         text = self.formula(name, tuple(edges), frozenset(edges), top=True).text
         return plain(f"{indexed(self.names[name], edges)} = {text}")
 
-    def formula(self, name: str, edges: tuple[str, ...], taken: frozenset[str], top: bool = False) -> Formula:
+    def formula(self, name: str, edges: tuple[str, ...], taken: frozenset[str], top: bool = False) -> Text:
         """A tensor under these labels: a name, or what it is made of where its expression is inlined."""
         if not top and name not in self.inlined and name not in self.deferred:
-            return Formula(indexed(self.names[name], edges))
+            return Text(indexed(self.names[name], edges))
         step = self.steps[name]
         labels = dict(zip(step.edges, edges, strict=True))
         for label in step.labels:
@@ -346,7 +347,7 @@ class OptEinsumWriter(Writer):
         code = Code(bracketed("contract(", arguments, ")", 4, len(self.names[step.name]) + 7))
         return Value(code, step.edges, fresh=True), self.comment(step.name, step.edges)
 
-    def formula(self, name: str, edges: tuple[str, ...], taken: frozenset[str], top: bool = False) -> Formula:
+    def formula(self, name: str, edges: tuple[str, ...], taken: frozenset[str], top: bool = False) -> Text:
         """As for every writer, with a group as one product of all that it reads."""
         if name not in self.groups or not (top or name in self.inlined):
             return super().formula(name, edges, taken, top)
@@ -357,7 +358,7 @@ class OptEinsumWriter(Writer):
                 new[label] = fresh(label, taken | frozenset(new.values()))
         factors = (indexed(self.names[o.tensor], [new[edge] for edge in o.edges]) for o in leaves)
         sums = [new[label] for label in labels if label not in self.steps[name].edges]
-        return Formula(f"Σ_{subscript(sums)} {' '.join(factors)}", SIGMA)
+        return Text(f"Σ_{subscript(sums)} {' '.join(factors)}", Form.SIGMA | Form.PRODUCT)
 
     def _flattened(self, root: Step) -> tuple[list[Operand], list[tuple[int, int]], list[str]]:
         """The tensors that a group reads, under labels of the group; the path through them; all labels."""

@@ -16,8 +16,8 @@ from tensorgrad_eg.egraph.snapshot import Snapshot, dag_of, smallest
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.emit.compiled import Compiled
 from tensorgrad_eg.explain.descent import Connecting, Runner, descend, flops, program_of
+from tensorgrad_eg.explain.expressions import Notation
 from tensorgrad_eg.explain.naming import Pair, Writer
-from tensorgrad_eg.explain.notation import Notation
 from tensorgrad_eg.explain.replay import places
 from tensorgrad_eg.explain.steps import JOINT, Phase, Place, Step
 from tensorgrad_eg.expr import Rename, Variable

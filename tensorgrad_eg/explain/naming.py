@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from tensorgrad_eg.assume import Fact
-from tensorgrad_eg.explain.notation import Notation
+from tensorgrad_eg.explain.expressions import Notation
 from tensorgrad_eg.explain.steps import JOINT, Equation, Place, Step
 from tensorgrad_eg.explain.terms import ENTRYWISE, PLAIN, SYMBOLS, Terms
 from tensorgrad_eg.explain.values import Values

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite, prod
 
-from tensorgrad_eg.program.notation import indexed, number_text
+from tensorgrad_eg.expr.notation import indexed, number_text
 from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 
 
@@ -40,7 +40,7 @@ class Term:
     """A coefficient times deltas (pairs of edges) times factors; constant along edges that none of them has.
 
     >>> print(Term(Fraction(-1, 2), (), (Factor("u", ("i",)), Factor("v", ("j",)))))
-    -0.5 u[i] v[j]
+    -1/2 u[i] v[j]
     >>> print(Term(0.25, (("i", "j"),), ()))
     0.25 δ[i,j]
     """

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tensorgrad_eg.expr.operations import OPERATIONS
+from tensorgrad_eg.expr.notation import Form, Text, indexed, multiple, written
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.program.cost import costs, elements, total_flops
-from tensorgrad_eg.program.notation import indexed, step_text
 from tensorgrad_eg.program.products import distinct, lone
 from tensorgrad_eg.program.program import PACKING, Output, Program, Step
 
@@ -164,3 +164,40 @@ def table(program: Program, names: Sequence[str], baseline: int, modes: Mapping[
     written = sum(elements(step.edges, program.sizes) for step in program.steps)
     rows.append(["", "total", "", "", f"{flops:,}", f"{written:,}", ""])
     return f"{head}\n\n{columns(rows, '><><>><')}"
+
+
+def step_text(step: Step) -> str:
+    """A step as `name[labels] = formula`.
+
+    >>> from fractions import Fraction
+    >>> from tensorgrad_eg.program.program import Operand
+    >>> step_text(Step("t2", "power", (Operand("t1", ("i",)),), ("i",), number=Fraction(-1, 2)))
+    't2[i] = 1 / sqrt(t1[i])'
+    """
+    return f"{indexed(step.name, step.edges)} = {formula(step).text}"
+
+
+def formula(
+    step: Step, operands: Sequence[Text] | None = None, labels: Mapping[str, str] | None = None
+) -> Text:
+    """The right-hand side of a step, its labels replaced by `labels`; `operands` are the texts to use for
+    what it reads.
+
+    >>> from fractions import Fraction
+    >>> from tensorgrad_eg.program.program import Operand
+    >>> step = Step("t", "add", (Operand("a", ("i",)), Operand("b", ("i",), Fraction(-2))), ("i",))
+    >>> formula(step, labels={"i": "row"}).text
+    'a[row] - 2 b[row]'
+    """
+    new = labels or {}
+    texts = operands or [Text(indexed(o.tensor, [new.get(e, e) for e in o.edges])) for o in step.operands]
+    if step.kind == "constant":
+        negative = (step.value or 0) < 0
+        text = step.label or repr(step.value).removesuffix(".0")
+        return Text(text, Form.SIGNED if negative or "/" in text else Form.ATOM)
+    parts = [
+        text if operand.factor == 1 else multiple(operand.factor, text)
+        for operand, text in zip(step.operands, texts, strict=True)
+    ]
+    edges = [new.get(edge, edge) for edge in (step.over if parts else step.edges)]
+    return written(step.node if step.kind in OPERATIONS else ENode(step.kind), parts, edges)

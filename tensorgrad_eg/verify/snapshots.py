@@ -25,15 +25,17 @@ from tensorgrad_eg.egraph.snapshot import Snapshot, smallest
 from tensorgrad_eg.expr import Size, Tensor, variables
 from tensorgrad_eg.expr import arrays as op
 from tensorgrad_eg.expr.arrays import Labelled, Numpy, aligned, spread
+from tensorgrad_eg.expr.notation import Form, Text, indexed, written
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.expr.sizes import symbols
 from tensorgrad_eg.extract.extract import Searched
 from tensorgrad_eg.verify.evaluate import evaluate_all
 from tensorgrad_eg.verify.facts import Draw, edge_sizes
-from tensorgrad_eg.verify.terms import show
 
 #: A tensor with more elements than this is not computed.
 _LARGEST = 1 << 21
+#: How deep a term is written out.
+_DEEPEST = 6
 #: What two forms may differ by: rules that are wrong are wrong by more.
 _RELATIVE, _ABSOLUTE = 1e-6, 1e-10
 
@@ -210,7 +212,7 @@ def _compare(check: SnapshotCheck, draws: list[ClassValues], at: int, node: ENod
     check.compared += known
     check.skipped += not known
     if known and not finite:
-        check.not_finite.append(show(draws[0].snapshot, draws[0].choice, node))
+        check.not_finite.append(show(draws[0].snapshot, draws[0].choice, node).text)
 
 
 def _differ(values: ClassValues, at: int, node: ENode, found: Labelled) -> tuple[Mismatch | None, bool]:
@@ -260,8 +262,17 @@ def _mismatch(
     where = {edge: int(index) for edge, index in zip(edges, place, strict=True)}
     expected, found = (float(side[place]) for side in sides)
     snapshot, choice = values.snapshot, values.choice
-    terms = show(snapshot, choice, choice[at]), show(snapshot, choice, node)
-    return Mismatch(at, node, *terms, expected, found, where, {edge: values.sizes[edge] for edge in edges})
+    expected_term, found_term = (show(snapshot, choice, one).text for one in (choice[at], node))
+    return Mismatch(
+        at,
+        node,
+        expected_term,
+        found_term,
+        expected,
+        found,
+        where,
+        {edge: values.sizes[edge] for edge in edges},
+    )
 
 
 def snapshots(derived: Derived, searched: Searched | None = None) -> Iterator[tuple[str, Snapshot]]:
@@ -334,3 +345,23 @@ def normal_forms(
         sizes = {edge: s if isinstance(s, int) else number[s] for edge, s in e.shape.items()}
         found.append(aligned(values.library, own, e.edges, sizes))
     return list(zip(found, evaluate_all(expressions, arrays, np.float64, number), strict=True))
+
+
+def show(snapshot: Snapshot, choice: Mapping[int, ENode], node: ENode, depth: int = _DEEPEST) -> Text:
+    """One e-node as one writes it; what lies deeper than `depth` is shown as its class.
+
+    >>> x = ENode("variable", ("x", ("i",)))
+    >>> s = Snapshot({0: [x]}, {0: frozenset("i")}, {})
+    >>> show(s, {0: x}, ENode("contract", frozenset("i"), (0, 0))).text
+    'Σ_i x[i] x[i]'
+    """
+    parts = [
+        show(snapshot, choice, choice[at], depth - 1)
+        if depth and at in choice
+        else Text(indexed(f"#{at}", sorted(snapshot.free[at])))
+        for at in node.children
+    ]
+    if node.op == "rename":
+        return Text(f"{parts[0].bracketed(~Form.ATOM).text}{{{'→'.join(node.pair)}}}")
+    edges = node.axes if node.op == "variable" else node.pair if node.op == "delta" else sorted(node.over)
+    return written(node, parts, edges)
