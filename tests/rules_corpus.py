@@ -11,7 +11,7 @@ SIZES = {"n": 3, "m": 2}
 
 x, y, z = Variable("x", i="n"), Variable("y", i="n"), Variable("z", b="m")
 A, B, C = (Variable(name, i="n", j="n") for name in "ABC")
-X = Variable("X", b="m", i="n")
+X, D = Variable("X", b="m", i="n"), Variable("D", i="n", b="m", j="n")
 s = Variable("s")
 xj = x.rename(i="j")
 ONE, SIZE = Number(1), F.sum(x * 0 + 1)
@@ -171,6 +171,11 @@ EDGES: dict[str, Tensor | list[Tensor]] = {
     ],
     "multiples of deltas": [
         F.dot(*pair, k) for d in [2 * (ij * x)] for pair in [(d, A), (A, d)] for k in "ij"
+    ],
+    "factors on diagonals": [
+        ij * x - y * xj,
+        ij * (2 * x) - y * xj,
+        F.sum(F.softmax(D, *"ibj"), "j").grad(D),
     ],
 }
 DERIVATIVES: dict[str, Tensor | list[Tensor]] = {
