@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -77,6 +79,16 @@ def test_a_one_hot_vector_that_sums_to_one_is_not_put_before_its_own_sum_for_eve
     plan = tg.optimize(wanted, {"n": N}, assume=[tg.assume.one_hot(s, "i")])
     assert ends(plan)
     np.testing.assert_allclose(value(plan), DATA["w"], rtol=1e-12)
+
+
+def test_of_the_roots_of_a_quotient_one_is_taken() -> None:
+    """∂/∂x_j Σ_i p_i^-3 = 3 p_j Σ_i p_i^-3 - 3 p_j^-3 for a softmax p; its powers are squares of one another."""
+    root = F.softmax(x, "i") ** Fraction(-3, 2)
+    plan = tg.optimize(F.sum(root * root).grad(x), {"n": N})
+    assert plan.report is not None
+    assert plan.report.matches["quotient of squares"] < MATCHES
+    p = np.exp(DATA["x"]) / np.exp(DATA["x"]).sum()
+    np.testing.assert_allclose(value(plan), 3 * p * (p**-3).sum() - 3 * p**-3, rtol=1e-9)
 
 
 def test_the_orders_of_several_deltas_are_not_tried_out() -> None:
