@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
+from tensorgrad_eg.egraph.derive import _Derivation, derive
 
 N, U = 3, 2
 x, y, s = (tg.Variable(name, i="n") for name in "xys")
@@ -82,13 +84,45 @@ def test_a_one_hot_vector_that_sums_to_one_is_not_put_before_its_own_sum_for_eve
 
 
 def test_of_the_roots_of_a_quotient_one_is_taken() -> None:
-    """∂/∂x_j Σ_i p_i^-3 = 3 p_j Σ_i p_i^-3 - 3 p_j^-3 for a softmax p; its powers are squares of one another."""
+    """∂/∂x_j Σ_i p_i^-3 = 3 p_j Σ_i p_i^-3 - 3 p_j^-3 for a softmax p, whose powers are squares."""
     root = F.softmax(x, "i") ** Fraction(-3, 2)
     plan = tg.optimize(F.sum(root * root).grad(x), {"n": N})
     assert plan.report is not None
     assert plan.report.matches["quotient of squares"] < MATCHES
     p = np.exp(DATA["x"]) / np.exp(DATA["x"]).sum()
     np.testing.assert_allclose(value(plan), 3 * p * (p**-3).sum() - 3 * p**-3, rtol=1e-9)
+
+
+def test_edges_that_get_a_fresh_name_between_two_attempts_keep_their_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where normal forms change twice before derivatives are asked for, both sets of names are known."""
+    attempt, normalise, calls = _Derivation._attempt, _Derivation._normalise, []
+
+    def twice_too_early(work: _Derivation, *arguments: Any, **options: Any) -> bool | None:
+        calls.append(len(work.encoder.labels.symbols))
+        return False if len(calls) < 3 else attempt(work, *arguments, **options)
+
+    def with_a_name(work: _Derivation, *arguments: Any, **options: Any) -> None:
+        normalise(work, *arguments, **options)
+        if len(calls) == 1:
+            work.encoder.labels.symbols["fresh"] = "n"
+
+    monkeypatch.setattr(_Derivation, "_attempt", twice_too_early)
+    monkeypatch.setattr(_Derivation, "_normalise", with_a_name)
+    assert derive([F.sum(x * x).grad(x)], {"n": N}).symbols["fresh"] == "n"
+    assert len(calls) == 3
+
+
+def test_what_is_zero_is_not_lost_before_it_is_known_to_be() -> None:
+    """The Hessian of a sum of products with δ_jl δ_jk (x_l - x_j) is zero."""
+    W = tg.Variable("W", i="n", j="n", l="n")
+    xj, xk, xl = (x.rename(i=name) for name in "jkl")
+    difference = tg.delta("l", "j", size="n") * tg.delta("k", "j", size="n") * (xl - xj)
+    inner = F.sum(difference * F.sum(xl + xl, "l"), "l")
+    whole = F.sum(inner * (F.sum(xk, "k") * (xj + xk) + tg.delta("k", "l", size="n")) * W)
+    plan = tg.optimize(tg.hessian(whole, x), {"n": N})
+    np.testing.assert_array_equal(plan(W=np.ones((N, N, N)), x=DATA["x"]), np.zeros((N, N)))
 
 
 def test_the_orders_of_several_deltas_are_not_tried_out() -> None:

@@ -111,13 +111,13 @@ class _Derivation:
     def _differentiate(self, wanted: Iterable[Derivative | Tangent], live: set[Tensor]) -> None:
         wanted = list(wanted)
         live = {e for e in live if e in self.encoder.done}
-        symbols = dict(self.encoder.labels.symbols)
         for attempt in range(_ATTEMPTS):
+            symbols = dict(self.encoder.labels.symbols)
             settled = self._attempt(wanted, live, last=attempt + 1 == _ATTEMPTS)
             if settled is None:
                 return
             # Cotangents belong to tensors: two that turned out to be one have shared theirs, which is wrong.
-            self.encoder.labels.symbols = dict(symbols)
+            self.encoder.labels.symbols = symbols
             self._normalise(live, descend=settled)
         raise RuleError(_MERGED)
 
