@@ -126,19 +126,7 @@ def postorder(roots: Iterable[Tensor], whole: Container[Tensor] = ()) -> list[Te
     >>> len(postorder([x * x, x]))
     2
     """
-    order: dict[Tensor, None] = {}
-    for root in roots:
-        stack = [(root, False)]
-        while stack:
-            node, opened = stack.pop()
-            if node in order:
-                continue
-            if opened or node in whole:
-                order[node] = None
-            else:
-                stack.append((node, True))
-                stack.extend((part, False) for part in reversed(children(node)) if part not in order)
-    return list(order)
+    return parts_first(roots, lambda node: () if node in whole else reversed(children(node)))
 
 
 def parts_first(roots: Iterable[T], parts: Callable[[T], Iterable[T]], done: Container[T] = ()) -> list[T]:

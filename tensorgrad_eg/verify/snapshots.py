@@ -28,6 +28,7 @@ from tensorgrad_eg.expr.arrays import Labelled, Numpy, aligned, spread
 from tensorgrad_eg.expr.notation import Form, Text, indexed, written
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.expr.sizes import symbols
+from tensorgrad_eg.expr.walk import parts_first
 from tensorgrad_eg.extract.extract import Searched
 from tensorgrad_eg.verify.evaluate import evaluate_all
 from tensorgrad_eg.verify.facts import Draw, edge_sizes
@@ -55,16 +56,16 @@ class ClassValues:
     snapshot: Snapshot
     draw: Draw
     values: dict[int, Labelled] = field(default_factory=dict)
-    skipped: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Evaluate the smallest term of every class."""
         self.library = Numpy(np.float64)
         self.choice = smallest(self.snapshot)
         self.sizes = edge_sizes(self.snapshot.symbols, _unions(self.snapshot), _LARGEST >> 6)
-        with np.errstate(all="ignore"):
-            for at in sorted(self.choice):
-                self._evaluate(at)
+        for at in parts_first(sorted(self.choice), lambda at: self.choice[at].children):
+            value = self.node(self.choice[at])
+            if value is not None:
+                self.values[at] = value
 
     def __getitem__(self, at: int) -> Labelled:
         """The value of a class."""
@@ -76,23 +77,6 @@ class ClassValues:
             return None
         with np.errstate(all="ignore"):
             return self._operation(node, [self.values[c] for c in node.children])
-
-    def _evaluate(self, root: int) -> None:
-        stack = [root]
-        while stack:
-            at = stack[-1]
-            node = self.choice[at]
-            missing = [c for c in node.children if c not in self.values and c not in self.skipped]
-            if missing and at not in self.values:
-                stack.extend(missing)
-                continue
-            stack.pop()
-            if at not in self.values and at not in self.skipped:
-                value = self.node(node)
-                if value is None:
-                    self.skipped.add(at)
-                else:
-                    self.values[at] = value
 
     def _elements(self, node: ENode) -> int:
         edges = {edge for c in node.children for edge in self.values[c].edges}
