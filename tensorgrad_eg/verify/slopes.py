@@ -60,8 +60,8 @@ def _tangent(tape: Tape, node: Node, moved: Sequence[Node | None]) -> Node | Non
     if node.op == "contract":
         (a, b), (da, db) = node.args, moved
         terms = [
-            *([] if da is None else [tape.contract(node.payload, da, b)]),
-            *([] if db is None else [tape.contract(node.payload, a, db)]),
+            *([] if da is None else [tape.contract(node.made.over, da, b)]),
+            *([] if db is None else [tape.contract(node.made.over, a, db)]),
         ]
         return tape.add(terms)
     if len(node.args) > 1 and node.op != "add":
@@ -73,14 +73,14 @@ def _tangent(tape: Tape, node: Node, moved: Sequence[Node | None]) -> Node | Non
         case "add":
             return da
         case "reduce":
-            return tape.reduce(node.payload, da)
+            return tape.reduce(node.made.over, da)
         case "spread":
             extra = {edge: size for edge, size in da.shape.items() if edge not in node.shape}
             return tape.spread(da, {**node.shape, **extra})
         case "relabel":
             return tape.relabel(dict(zip(node.args[0].shape, node.shape, strict=True)), da)
-        case "logsumexp":
-            return tape.contract(node.payload, tape.apply("softmax", node.payload, node.args[0]), da)
+        case name if name in _WEIGHTS:
+            return tape.contract(node.made.over, _weights(tape, node), da)
     return _through(tape, node, da)
 
 
@@ -88,10 +88,10 @@ def _through(tape: Tape, node: Node, change: Node) -> Node | None:
     """The change of a result for that of its argument, or the other way round, which is the same here."""
     match node.op:
         case "scale":
-            return tape.scale(node.payload, change)
+            return tape.scale(node.made.number, change)
         case "softmax":
             weighted = tape.contract([], node, change)
-            total = tape.contract([], node, tape.reduce(node.payload, weighted))
+            total = tape.contract([], node, tape.reduce(node.made.over, weighted))
             return tape.add([weighted, tape.scale(-1.0, total)])
     entry = slope(tape, node, 0)
     return None if entry is None else tape.contract([], entry, change)
@@ -106,15 +106,20 @@ def slope(tape: Tape, node: Node, place: int) -> Node | None:
     [array([2., 4.])]
     """
     match node.op:
-        case "power" if node.payload == 0:
+        case "power" if not node.made.number:
             return None
         case "power":
-            return tape.scale(node.payload, tape.apply("power", node.payload - 1, node.args[0]))
-        case "apply" if node.payload in _SLOPES:
-            return _SLOPES[node.payload](tape, node.args[0])
-    return tape.slope(
-        node, place
-    )  # somebody has added it: by differences, since nobody says what its slope is
+            raised = tape.apply("power", node.made.number - 1, node.args[0])
+            return tape.scale(node.made.number, raised)
+        case "apply" if node.made.name in _SLOPES:
+            return _SLOPES[node.made.name](tape, node.args[0])
+    # Somebody has added it, and nobody says what its slope is: by differences.
+    return tape.slope(node, place)
+
+
+def _weights(tape: Tape, node: Node) -> Node:
+    """The derivative of a sum over a fibre, of whatever kind, by each entry of it."""
+    return tape.apply(_WEIGHTS[node.op], node.made.over, node.args[0])
 
 
 def gradients(tape: Tape, target: Node) -> dict[str, Node]:
@@ -146,8 +151,8 @@ def _pulled(tape: Tape, node: Node, cotangent: Node) -> list[Node | None]:
             return [tape.spread(cotangent, node.args[0].shape)]
         case "relabel":
             return [tape.relabel(dict(zip(node.shape, node.args[0].shape, strict=True)), cotangent)]
-        case "logsumexp":
-            return [tape.contract([], cotangent, tape.apply("softmax", node.payload, node.args[0]))]
+        case name if name in _WEIGHTS:
+            return [tape.contract([], cotangent, _weights(tape, node))]
         case "array":
             return []
     if len(node.args) > 1:
@@ -180,6 +185,8 @@ def _named(function: str) -> Slope:
     return lambda tape, a: tape.apply("apply", function, a)
 
 
+#: The operation that is the derivative, by each entry, of one that ends edges.
+_WEIGHTS = {"logsumexp": "softmax"}
 #: The derivative of every function, written down here again: rules are compared with it.
 _SLOPES: Mapping[str, Slope] = {
     "exp": _named("exp"),

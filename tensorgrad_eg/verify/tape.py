@@ -39,14 +39,23 @@ _WEIGHTS = (4 / 5, -1 / 5, 4 / 105, -1 / 280)
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation: what it does to which nodes, the sizes of its edges, and the variables it depends on."""
+    """One operation on nodes: the sizes of its edges, the variables it depends on, the numbers of an array.
+
+    With `orders` it is the derivative of the operation, so often by each argument, entry by entry.
+    """
 
     number: int
-    op: str
-    payload: Any
+    made: ENode
     args: tuple[Node, ...]
     shape: Mapping[str, int]
     leaves: frozenset[str] = frozenset()
+    value: Array | None = None
+    orders: tuple[int, ...] = ()
+
+    @property
+    def op(self) -> str:
+        """What it does: the name of its operation, or "slope" if it is a derivative of it."""
+        return "slope" if self.orders else self.made.op
 
     @property
     def axes(self) -> list[str]:
@@ -74,41 +83,41 @@ class Tape:
         """Numbers that are given; `leaf` is the variable they belong to."""
         axes = tuple(size for size in shape.values() if size != 1)
         leaves = frozenset({leaf}) if leaf else frozenset[str]()
-        return self._put("array", np.asarray(value, float).reshape(axes), (), shape, leaves)
+        return self._put(ENode("array"), (), shape, leaves, np.asarray(value, float).reshape(axes))
 
     def contract(self, over: Iterable[str], a: Node, b: Node) -> Node:
         """The product, summed over edges that one of the two has."""
         gone = frozenset(over)
         shape = {edge: size for edge, size in {**a.shape, **b.shape}.items() if edge not in gone}
-        return self._put("contract", gone, (a, b), shape)
+        return self._put(ENode("contract", gone), (a, b), shape)
 
     def reduce(self, over: Iterable[str], a: Node) -> Node:
         """The sum over edges."""
         gone = frozenset(over)
         shape = {edge: size for edge, size in a.shape.items() if edge not in gone}
-        return self._put("reduce", gone, (a,), shape) if gone else a
+        return self._put(ENode("reduce", gone), (a,), shape) if gone else a
 
     def spread(self, a: Node, shape: Mapping[str, int]) -> Node:
         """The same along edges that it lacks, and all edges in this order."""
-        return a if list(shape) == list(a.shape) else self._put("spread", None, (a,), dict(shape))
+        return a if list(shape) == list(a.shape) else self._put(ENode("spread"), (a,), dict(shape))
 
     def add(self, terms: Sequence[Node]) -> Node:
         """The sum of tensors that may have different edges."""
         if len(terms) == 1:
             return terms[0]
         shape = {edge: size for term in terms for edge, size in term.shape.items()}
-        return self._put("add", None, tuple(terms), shape)
+        return self._put(ENode("add"), tuple(terms), shape)
 
     def relabel(self, names: Mapping[str, str], a: Node) -> Node:
         """The same with other names for edges."""
-        return self._put("relabel", None, (a,), {names.get(e, e): size for e, size in a.shape.items()})
+        return self._put(ENode("relabel"), (a,), {names.get(e, e): size for e, size in a.shape.items()})
 
     def apply(self, op: str, payload: Payload, *args: Node) -> Node:
         """Any operation of the table, of tensors that have all edges of its payload."""
         shape = {edge: size for a in args for edge, size in a.shape.items()}
         free = OPERATIONS[op].free(payload, [frozenset(a.shape) for a in args])
         kept = {edge: size for edge, size in shape.items() if edge in free}
-        return self._put(op, payload, args, kept)
+        return self._put(ENode(op, payload), args, kept)
 
     def operation(self, node: ENode, args: Sequence[Node], sizes: Mapping[str, int]) -> Node:
         """Any operation of the table but variables, sizes and renames; `sizes` are those of its edges.
@@ -131,23 +140,24 @@ class Tape:
 
     def slope(self, of: Node, place: int) -> Node:
         """The derivative of an operation that works entry by entry, or of its slope, by one argument."""
-        node, orders = of.payload if of.op == "slope" else (ENode(of.op, of.payload), (0,) * len(of.args))
+        orders = of.orders or (0,) * len(of.args)
         raised = tuple(order + (n == place) for n, order in enumerate(orders))
-        return self._put("slope", (node, raised), of.args, dict(of.shape))
+        return self._put(of.made, of.args, dict(of.shape), orders=raised)
 
     def _put(
         self,
-        op: str,
-        payload: Any,
+        made: ENode,
         args: tuple[Node, ...],
         shape: Mapping[str, int],
         leaves: frozenset[str] = frozenset(),
+        value: Array | None = None,
+        orders: tuple[int, ...] = (),
     ) -> Node:
-        key = (op, None if op == "array" else payload, *(a.number for a in args), *shape.items())
-        if op != "array" and key in self._known:
+        key = (made, orders, *(a.number for a in args), *shape.items())
+        if value is None and key in self._known:
             return self._known[key]
         leaves = leaves.union(*(a.leaves for a in args))
-        node = self._known[key] = Node(len(self.nodes), op, payload, args, shape, leaves)
+        node = self._known[key] = Node(len(self.nodes), made, args, shape, leaves, value, orders)
         self.nodes.append(node)
         return node
 
@@ -215,15 +225,14 @@ def _spread(node: Node, values: Sequence[Array]) -> Array:
 def _slope(node: Node, values: Sequence[Array]) -> Array:
     """A derivative of a function by differences; where it has a kink close by, it is not known."""
     # Wide differences keep more digits of high derivatives, narrow ones meet fewer kinks.
-    weights, offsets = stencil(smooth=sum(node.payload[1]) > _SHARP)
+    weights, offsets = stencil(smooth=sum(node.orders) > _SHARP)
     wide, narrow = (_differences(node, values, weights * part, offsets / part) for part in (1, 2))
     apart = np.abs(wide - narrow) > _KINK * np.maximum(np.abs(wide), np.abs(narrow)) + _KINK
     return np.asarray(np.where(apart, np.nan, wide), float)
 
 
 def _differences(node: Node, values: Sequence[Array], weights: Extended, offsets: Extended) -> Array:
-    operation, orders = node.payload
-    steps = [list(product(range(len(weights)), repeat=order)) for order in orders]
+    steps = [list(product(range(len(weights)), repeat=order)) for order in node.orders]
     total: Array = np.zeros([node.shape[edge] for edge in node.axes], np.longdouble)
     for places in product(*steps):
         moved = [
@@ -231,14 +240,14 @@ def _differences(node: Node, values: Sequence[Array], weights: Extended, offsets
             for a, value, own in zip(node.args, values, places, strict=True)
         ]
         weight = weights[[place for own in places for place in own]].prod()
-        total = total + weight * _ordered(node, _evaluated(_LONG, operation, moved))
+        total = total + weight * _ordered(node, _evaluated(_LONG, node.made, moved))
     return total
 
 
 def _table(node: Node, values: Sequence[Array]) -> Array:
     """An operation of the table."""
     args = [Labelled(tuple(a.axes), value) for a, value in zip(node.args, values, strict=True)]
-    return _ordered(node, _evaluated(_DOUBLE, ENode(node.op, node.payload), args))
+    return _ordered(node, _evaluated(_DOUBLE, node.made, args))
 
 
 def _evaluated(library: Numpy, node: ENode, args: Sequence[Labelled]) -> Labelled:
@@ -256,7 +265,7 @@ def _ordered(node: Node, value: Labelled) -> Array:
 _DOUBLE, _LONG = Numpy(np.float64), Numpy(np.longdouble)
 #: What a tape does beside the operations of the table.
 _OPERATIONS: dict[str, Callable[[Node, Sequence[Array]], Array]] = {
-    "array": lambda node, _: np.asarray(node.payload),
+    "array": lambda node, _: np.asarray(node.value),
     "spread": _spread,
     "relabel": lambda _, values: values[0],
     "slope": _slope,
