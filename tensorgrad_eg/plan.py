@@ -43,8 +43,8 @@ from tensorgrad_eg.extract.exact import Certificate
 from tensorgrad_eg.extract.extract import Extracted, timed
 from tensorgrad_eg.program import store
 from tensorgrad_eg.program.cost import Baseline
-from tensorgrad_eg.program.folding import fold
 from tensorgrad_eg.program.forms import Form
+from tensorgrad_eg.program.passes import fold
 from tensorgrad_eg.program.program import Program, Structure
 from tensorgrad_eg.program.table import table
 from tensorgrad_eg.running import Progress, patient, shown

@@ -23,7 +23,7 @@ from tensorgrad_eg.egraph.derive import Derived, derive
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.modes import with_modes
 from tensorgrad_eg.egraph.saturate import Budget, Report
-from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.egraph.term import Snapshot
 from tensorgrad_eg.errors import TensorgradError
 from tensorgrad_eg.expr import Tensor, variables
 from tensorgrad_eg.extract.baseline import Modes, least
@@ -38,8 +38,8 @@ from tensorgrad_eg.extract.pieces import Pieces, pieces
 from tensorgrad_eg.extract.search import Solution
 from tensorgrad_eg.extract.starts import assumed
 from tensorgrad_eg.program.cost import Baseline, total_flops
-from tensorgrad_eg.program.folding import fold
 from tensorgrad_eg.program.forms import Form, settled
+from tensorgrad_eg.program.passes import fold
 from tensorgrad_eg.program.program import Input, Program, Structure
 from tensorgrad_eg.rules.files import RuleFile, rule_files
 from tensorgrad_eg.rules.phases import DERIVE, SEARCH

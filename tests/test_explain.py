@@ -22,8 +22,7 @@ from tensorgrad_eg.explain.explain import DetailError
 from tensorgrad_eg.explain.ledger import SHARED
 from tensorgrad_eg.explain.steps import JOINT
 from tensorgrad_eg.expr import Derivative, Rename, Tangent, postorder
-from tensorgrad_eg.rules.catalogue import rules_of
-from tensorgrad_eg.rules.files import rule_files, rule_folder
+from tensorgrad_eg.rules.files import rule_files, rule_folder, rules_of
 from tensorgrad_eg.verify import evaluate
 
 M = tg.Variable("M", i="i", c="m")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorgrad_eg.deadline import Deadline
-from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.egraph.term import Snapshot
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.exact import solve_exactly
 from tensorgrad_eg.extract.polish import Program

@@ -9,8 +9,7 @@ from rules_corpus import CORPUS, POLES, SIZES
 
 import tensorgrad_eg as tg
 from tensorgrad_eg.expr.sizes import symbols
-from tensorgrad_eg.rules.catalogue import rules_of
-from tensorgrad_eg.rules.files import rule_files
+from tensorgrad_eg.rules.files import rule_files, rules_of
 from tensorgrad_eg.verify import check_snapshot, snapshots
 
 

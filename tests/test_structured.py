@@ -17,8 +17,7 @@ from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.encode import Encoded
-from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.term import Dag, Snapshot
 from tensorgrad_eg.errors import PlanFileError
 from tensorgrad_eg.expr.operations import Payload
 from tensorgrad_eg.extract.pieces import pieces

@@ -12,8 +12,7 @@ from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.order import ordered
-from tensorgrad_eg.egraph.snapshot import dag_of, smallest
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.term import Dag, dag_of, smallest
 from tensorgrad_eg.errors import LostTermError, RuleError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
 from tensorgrad_eg.expr.sizes import empty

@@ -9,13 +9,11 @@ from typing import Any
 
 from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.failures import check_made, ranks, refuse_if_forked, translated
-from tensorgrad_eg.egraph.snapshot import Snapshot, tightened
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.term import Dag, Snapshot, tightened
 from tensorgrad_eg.egraph.text import Reader, builders, in_parts, quote, rule
 from tensorgrad_eg.errors import EndlessRuleError, TimeLimitError
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, on_several
-from tensorgrad_eg.rules.catalogue import Written, programs, rules_of
-from tensorgrad_eg.rules.files import RuleFile, rule_files
+from tensorgrad_eg.rules.files import RuleFile, Written, programs, rule_files, rules_of
 from tensorgrad_eg.rules.phases import DIRECTED
 
 #: Texts that every engine runs, parsed.

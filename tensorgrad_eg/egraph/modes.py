@@ -18,8 +18,7 @@ from tensorgrad_eg.egraph.elimination import Accumulation, orders
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.egraph.snapshot import dag_of, smallest
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.term import Dag, dag_of, smallest
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children
 from tensorgrad_eg.rules.phases import DERIVE

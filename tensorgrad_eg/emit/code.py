@@ -17,7 +17,7 @@ from keyword import iskeyword
 from string import ascii_letters, ascii_lowercase
 from unicodedata import normalize
 
-from tensorgrad_eg.program.naming import RESERVED
+from tensorgrad_eg.program.passes import RESERVED
 
 # No line of the source is longer, its comment aside, unless an expression has no place to break.
 LINE = 88

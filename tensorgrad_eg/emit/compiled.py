@@ -16,13 +16,10 @@ from tensorgrad_eg.errors import MissingExtraError
 from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.expr.notation import indexed
 from tensorgrad_eg.program.arrays import Signature, kind
-from tensorgrad_eg.program.cost import total_flops
-from tensorgrad_eg.program.diagonals import nested
-from tensorgrad_eg.program.folding import fold
+from tensorgrad_eg.program.cost import peak_elements, total_flops
 from tensorgrad_eg.program.forms import Form, Term, assembly
 from tensorgrad_eg.program.layout import arrange
-from tensorgrad_eg.program.liveness import peak_elements
-from tensorgrad_eg.program.naming import rename
+from tensorgrad_eg.program.passes import fold, nested, rename
 from tensorgrad_eg.program.program import Input, Output, Program, Step, Structure
 
 

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from tensorgrad_eg.emit.code import Code, bracketed, plain
 from tensorgrad_eg.emit.library import Library, shape_text
-from tensorgrad_eg.program.cost import elements
-from tensorgrad_eg.program.liveness import peak_elements
+from tensorgrad_eg.program.cost import elements, peak_elements
 from tensorgrad_eg.program.program import Input, Output, Program, Structure
 
 _COMMENTED = 110

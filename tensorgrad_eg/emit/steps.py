@@ -31,7 +31,7 @@ from tensorgrad_eg.errors import UnknownFunctionError
 from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.expr.pointwise import POINTWISE
 from tensorgrad_eg.program.cost import elements
-from tensorgrad_eg.program.diagonals import Diagonal, multiple, on_diagonal
+from tensorgrad_eg.program.passes import Diagonal, multiple, on_diagonal
 from tensorgrad_eg.program.products import Edges
 from tensorgrad_eg.program.program import Operand, Program, Step
 

@@ -28,8 +28,7 @@ from tensorgrad_eg.emit.tensors import Value, arranged, permuted
 from tensorgrad_eg.errors import BackendError
 from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.expr.notation import Form, Text, indexed, subscript
-from tensorgrad_eg.program.diagonals import Diagonal
-from tensorgrad_eg.program.folding import fold
+from tensorgrad_eg.program.passes import Diagonal, fold
 from tensorgrad_eg.program.program import Operand, Output, Program, Step, Structure
 from tensorgrad_eg.program.table import formula
 

@@ -12,16 +12,14 @@ from fractions import Fraction
 
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.saturate import state_sizes
-from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import Dag, Symbols, renamed
+from tensorgrad_eg.egraph.term import Dag, Snapshot, Symbols, renamed
 from tensorgrad_eg.errors import RuleError
 from tensorgrad_eg.explain.terms import Terms, renaming
 from tensorgrad_eg.expr.walk import parts_first
 from tensorgrad_eg.extract.alias import aliases
 from tensorgrad_eg.extract.extract import Extracted, Searched, extract
 from tensorgrad_eg.extract.priced import Way
-from tensorgrad_eg.rules.catalogue import Rule, rules_of
-from tensorgrad_eg.rules.files import RuleFile, rule_files
+from tensorgrad_eg.rules.files import Rule, RuleFile, rule_files, rules_of
 from tensorgrad_eg.rules.forms import words_in
 from tensorgrad_eg.rules.phases import DIRECTED, GATHERING
 from tensorgrad_eg.rules.vocabulary import alone

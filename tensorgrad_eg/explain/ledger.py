@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from tensorgrad_eg.egraph.snapshot import Snapshot, dag_of, smallest
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.term import Dag, Snapshot, dag_of, smallest
 from tensorgrad_eg.emit.compiled import Compiled
 from tensorgrad_eg.explain.descent import Connecting, Runner, descend, flops, program_of
 from tensorgrad_eg.explain.expressions import Notation
@@ -26,7 +25,7 @@ from tensorgrad_eg.extract.pieces import Pieces, Summand
 from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor
 from tensorgrad_eg.program.cost import total_flops
-from tensorgrad_eg.rules.catalogue import Rule
+from tensorgrad_eg.rules.files import Rule
 from tensorgrad_eg.rules.phases import DIRECTED
 from tensorgrad_eg.search import Search
 

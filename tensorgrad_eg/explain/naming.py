@@ -13,8 +13,7 @@ from tensorgrad_eg.explain.steps import JOINT, Equation, Place, Step
 from tensorgrad_eg.explain.terms import ENTRYWISE, PLAIN, SYMBOLS, Terms
 from tensorgrad_eg.explain.values import Values
 from tensorgrad_eg.expr import Tensor, Variable, fresh
-from tensorgrad_eg.rules.catalogue import Rule
-from tensorgrad_eg.rules.files import rule_folder
+from tensorgrad_eg.rules.files import Rule, rule_folder
 
 #: Terms that are written with more symbols are long; parts of them that have at least so many get a name.
 _LONG, _WORTH = 14, 6

@@ -15,7 +15,7 @@ from tensorgrad_eg.explain.steps import Phase
 from tensorgrad_eg.explain.terms import SYMBOLS, Terms
 from tensorgrad_eg.explain.values import Values
 from tensorgrad_eg.expr import Derivative, Number, Tangent, Tensor
-from tensorgrad_eg.rules.catalogue import Rule
+from tensorgrad_eg.rules.files import Rule
 from tensorgrad_eg.rules.vocabulary import alone
 
 #: Directed rulesets in the order in which a round runs them; renames are not seen on the blackboard.

@@ -9,7 +9,7 @@ True
 from tensorgrad_eg.expr import build as _build
 from tensorgrad_eg.expr import functions as _functions
 from tensorgrad_eg.expr import printing as _printing
-from tensorgrad_eg.expr import rebuild as _rebuild
+from tensorgrad_eg.expr import walk as _walk
 from tensorgrad_eg.expr.build import add as add
 from tensorgrad_eg.expr.build import as_tensor as as_tensor
 from tensorgrad_eg.expr.build import einsum as einsum
@@ -60,4 +60,4 @@ METHODS.build = _build
 METHODS.sum, METHODS.mean = _functions.sum, _functions.mean
 METHODS.derivative = Derivative
 METHODS.text = _printing.blackboard
-METHODS.source, METHODS.rows, METHODS.unpickle = _rebuild.source, _rebuild.rows, _rebuild.unpickle
+METHODS.source, METHODS.rows, METHODS.unpickle = _walk.source, _walk.rows, _walk.unpickle

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from tensorgrad_eg.deadline import Deadline
-from tensorgrad_eg.egraph.snapshot import Snapshot, smallest
+from tensorgrad_eg.egraph.term import Snapshot, smallest
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.closure import LEAF, Closure, Node, Read, kind
 

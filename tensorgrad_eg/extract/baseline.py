@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.term import Dag, Snapshot
 from tensorgrad_eg.expr import Derivative, Rename, Tensor
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.extract import Extracted

@@ -11,8 +11,7 @@ from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
-from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.term import Dag, Snapshot
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.alias import Alias, aliases, class_orders, closed
 from tensorgrad_eg.extract.closure import Closure

@@ -16,8 +16,7 @@ from tensorgrad_eg.egraph.derive import Derived, Stage, derive
 from tensorgrad_eg.egraph.differentiate import Labels
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.egraph.snapshot import Snapshot, dag_of, smallest
-from tensorgrad_eg.egraph.term import Dag, renamed
+from tensorgrad_eg.egraph.term import Dag, Snapshot, dag_of, renamed, smallest
 from tensorgrad_eg.expr import Contract, Derivative, Rename, Tangent, Tensor, Variable, fresh, variables
 from tensorgrad_eg.extract.starts import normal
 

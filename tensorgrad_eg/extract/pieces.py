@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from tensorgrad_eg.egraph.derive import Derived
-from tensorgrad_eg.egraph.snapshot import Snapshot
-from tensorgrad_eg.egraph.term import Dag, constant_value
+from tensorgrad_eg.egraph.term import Dag, Snapshot, constant_value
 from tensorgrad_eg.expr import Tensor
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.peel import Pair, Peeler, Product

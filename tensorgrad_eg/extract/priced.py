@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from itertools import product
 from operator import itemgetter
 
-from tensorgrad_eg.egraph.snapshot import Snapshot
+from tensorgrad_eg.egraph.term import Snapshot
 from tensorgrad_eg.errors import LostTermError
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import Alias, aliases
@@ -26,7 +26,7 @@ def prune(priced: Priced, roots: Sequence[int], upper: int) -> dict[int, list[in
     program known.
 
     Example:
-        >>> from tensorgrad_eg.egraph.snapshot import Snapshot
+        >>> from tensorgrad_eg.egraph.term import Snapshot
         >>> from tensorgrad_eg.expr.operations import ENode
         >>> from tensorgrad_eg.extract.priced import price
         >>> s = Snapshot({0: [ENode("variable", ("x", ("i",)))]}, {0: frozenset("i")}, {"e": 0}, {"i": "n"})

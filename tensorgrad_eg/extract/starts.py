@@ -10,8 +10,7 @@ from tensorgrad_eg.egraph.derive import Derived, Stage
 from tensorgrad_eg.egraph.encode import Encoded
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.egraph.snapshot import Snapshot, dag_of, smallest
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph.term import Dag, Snapshot, dag_of, smallest
 from tensorgrad_eg.egraph.text import statements
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.expr import Tensor

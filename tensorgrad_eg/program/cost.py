@@ -1,4 +1,5 @@
-"""What a step costs, in opt_einsum's unit. Extraction prices with `flops`, plans report with `step_flops`.
+"""What a step costs, in opt_einsum's unit, and what is held at once. Extraction prices with
+`flops`, plans report with `step_flops`.
 
 A contraction costs the product of all its sizes, twice that if something is summed; additions, reductions and
 functions count per element, and so does packing a symmetric pair or unpacking it; renaming, reading (a
@@ -148,3 +149,36 @@ def total_flops(program: Program) -> int:
     0
     """
     return sum(costs(program).values())
+
+
+def _last_uses(program: Program) -> dict[str, int]:
+    """For each step that is read, the number of the last step that reads it; outputs are read after the last
+    step.
+    """
+    names = {step.name for step in program.steps}
+    found: dict[str, int] = {}
+    for number, step in enumerate(program.steps):
+        found.update({operand.tensor: number for operand in step.operands if operand.tensor in names})
+    after = len(program.steps)
+    found.update({out.operand.tensor: after for out in program.outputs if out.operand.tensor in names})
+    return found
+
+
+def peak_elements(program: Program) -> int:
+    """The most elements that intermediates hold at one moment: while a step runs, what it reads and writes
+    counts.
+
+    >>> peak_elements(Program((), (), (), {}))
+    0
+    """
+    uses = _last_uses(program)
+    volume = {step.name: elements(step.edges, program.sizes) for step in program.steps}
+    freed: dict[int, list[str]] = {}
+    for number, step in enumerate(program.steps):
+        freed.setdefault(uses.get(step.name, number), []).append(step.name)
+    alive = peak = 0
+    for number, step in enumerate(program.steps):
+        alive += volume[step.name]
+        peak = max(peak, alive)
+        alive -= sum(volume[name] for name in freed.get(number, ()))
+    return peak

@@ -19,7 +19,7 @@ from dataclasses import replace
 
 from tensorgrad_eg.program import products
 from tensorgrad_eg.program.cost import elements
-from tensorgrad_eg.program.diagonals import on_diagonal
+from tensorgrad_eg.program.passes import on_diagonal
 from tensorgrad_eg.program.products import Edges
 from tensorgrad_eg.program.program import Operand, Output, Program, Step
 

@@ -38,8 +38,7 @@ from tensorgrad_eg.expr import (
     postorder,
 )
 from tensorgrad_eg.expr.sizes import symbols
-from tensorgrad_eg.rules.catalogue import Rule, in_ruleset, named, rules_of
-from tensorgrad_eg.rules.files import RuleFile, rule_files
+from tensorgrad_eg.rules.files import Rule, RuleFile, in_ruleset, named, rule_files, rules_of
 from tensorgrad_eg.rules.forms import Form, head
 from tensorgrad_eg.rules.phases import GATHERING, NORMAL
 from tensorgrad_eg.verify.plans import Broken, shown

@@ -8,7 +8,7 @@ from typing import Any
 
 from tensorgrad_eg import Tensor, TensorgradError, Variable
 from tensorgrad_eg.expr import Number, Reduce, children, postorder, variables
-from tensorgrad_eg.expr.rebuild import arguments
+from tensorgrad_eg.expr.walk import arguments
 
 from .problems import Problem
 
