@@ -93,7 +93,7 @@ def test_aliases_that_there_is_no_time_for_stay_apart() -> None:
 
 
 def test_a_sum_of_many_terms_is_written_in_time_in_proportion_to_them() -> None:
-    """Four times the terms take less than five times as many calls (in quadratic time it would be sixteen)."""
+    """Four times the terms take less than five times as many calls (in quadratic time sixteen)."""
     calls = []
     for terms in (100, 400):
         x = tg.Variable("x", i="n")
