@@ -109,7 +109,7 @@ class Point:
         both = np.isfinite(a) & np.isfinite(b)
         if not both.any():
             return math.inf if (np.isfinite(a) != np.isfinite(b)).any() else math.nan
-        gap, size = np.abs(a - b)[both], max(float(np.abs(side[both]).max()) for side in (a, b))
+        gap, size = np.abs(a[both] - b[both]), max(float(np.abs(side[both]).max()) for side in (a, b))
         apart = float(gap.max()) / size if size else 0.0
         if apart > TOLERANCE:
             doubt = np.sum(self.tape.rounding(nodes), axis=0)[both]
