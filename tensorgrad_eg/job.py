@@ -17,7 +17,8 @@ from functools import cached_property
 from typing import Any
 
 import tensorgrad_eg as tg
-from tensorgrad_eg.diagram import Diagram, check_picture, draw
+from tensorgrad_eg.diagram import draw
+from tensorgrad_eg.diagram.display import Diagram, check_picture
 from tensorgrad_eg.emit import BACKENDS
 from tensorgrad_eg.errors import (
     ArgumentError,

@@ -20,7 +20,8 @@ from functools import cached_property, partial
 from os import PathLike
 
 from tensorgrad_eg.deadline import Deadline
-from tensorgrad_eg.diagram import Diagram, draw
+from tensorgrad_eg.diagram import draw
+from tensorgrad_eg.diagram.display import Diagram
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.failures import import_engine
 from tensorgrad_eg.egraph.saturate import Report

@@ -13,8 +13,8 @@ import pytest
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.diagram import Diagram, draw, render
-from tensorgrad_eg.diagram.dot import BOXES, NODES
+from tensorgrad_eg.diagram import display, draw
+from tensorgrad_eg.diagram.display import BOXES, NODES, Diagram
 from tensorgrad_eg.diagram.picture import BOX_KINDS, NODE_KINDS
 from tensorgrad_eg.errors import OperandError, RendererError
 
@@ -205,7 +205,7 @@ def test_notebook() -> None:
 
 def test_notebook_without_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing can draw, a notebook shows the text and how to get the picture, and no error."""
-    monkeypatch.setattr(render, "_candidates", lambda: iter(()))
+    monkeypatch.setattr(display, "_candidates", lambda: iter(()))
     bundle = draw(A @ x)._repr_mimebundle_()
     help_text = "(nothing here draws pictures. Install a Graphviz: pip install graphviz-pure)"
     assert bundle == {"text/plain": f"Σ_k A[i,k] x[k]\n{help_text}"}
@@ -213,7 +213,7 @@ def test_notebook_without_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_dot_without_renderer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """DOT can be had and saved where nothing draws."""
-    monkeypatch.setattr(render, "_candidates", lambda: iter(()))
+    monkeypatch.setattr(display, "_candidates", lambda: iter(()))
     assert draw(A @ x).save(tmp_path / "p.dot").exists()
     with pytest.raises(RendererError, match="pip install graphviz-pure"):
         draw(A @ x).save(tmp_path / "p.svg")
@@ -221,17 +221,17 @@ def test_dot_without_renderer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 def test_chosen_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
     """TENSORGRAD_EG_DOT names the renderer; if that is no program, the error says so."""
-    program = render.renderer()
-    monkeypatch.setenv(render.VARIABLE, program)
-    assert render.renderer() == program
-    monkeypatch.setenv(render.VARIABLE, "/nowhere/dot")
+    program = display.renderer()
+    monkeypatch.setenv(display.VARIABLE, program)
+    assert display.renderer() == program
+    monkeypatch.setenv(display.VARIABLE, "/nowhere/dot")
     with pytest.raises(RendererError, match="TENSORGRAD_EG_DOT is '/nowhere/dot', which is no program"):
-        render.renderer()
+        display.renderer()
 
 
 def test_failing_renderer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A renderer that fails is named, with its own first words, and a notebook still shows the text."""
-    monkeypatch.setenv(render.VARIABLE, "false")
+    monkeypatch.setenv(display.VARIABLE, "false")
     with pytest.raises(RendererError, match="false does not draw: exit code 1"):
         draw(A @ x).svg()
     assert "does not draw" in draw(A @ x)._repr_mimebundle_()["text/plain"]

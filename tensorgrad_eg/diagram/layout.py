@@ -15,24 +15,132 @@ between. Places are in points; x grows to the right and y upwards.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from tensorgrad_eg.diagram.line import (
-    FONT_SIZE,
-    LINE,
-    PADDING,
-    RADIUS,
-    SMALL_FONT,
-    Line,
-    node_size,
-    text_width,
-)
-from tensorgrad_eg.diagram.picture import Box, End, Picture
+from tensorgrad_eg.diagram.picture import Box, End, Node, Picture
 
+RADIUS = 13.0
+LEG = 17.0  # from a tensor, or a frame, to the name of its leg
+LINE = 15.0  # from one line of a text, or of wires, to the next
+MARK = 6.0  # beside a sign
+APART = 13.0  # between neighbours that no wire connects
+SMALL_FONT, FONT_SIZE = 11, 13
 _WORD = 7.0  # from a wire to the middle of its name
 _CLEAR = 9.0  # between an arc and what it passes
 _LOOP = 30.0  # how high the wire from a tensor to itself rises
+
+#: Inside of a frame: to the sides, above and below.
+PADDING = {
+    "panel": (0.0, 3.0),
+    "sum": (9.0, 6.0),
+    "term": (0.0, 0.0),
+    "function": (10.0, 6.0),
+    "loop": (12.0, 8.0),
+}
+
+_NARROW, _WIDE = "iljtfrI.,'|()[]/ -", "mwMW@"
+
+
+def text_width(text: str, size: float) -> float:
+    """About how wide a text is."""
+    return size * float(sum(0.33 if c in _NARROW else 0.86 if c in _WIDE else 0.58 for c in text))
+
+
+def node_size(node: Node) -> tuple[float, float]:
+    """Width and height of a node. Short names share one circle."""
+    match node.kind:
+        case "copy":
+            return 6.5, 6.5
+        case "leg":
+            return text_width(node.label, SMALL_FONT), float(SMALL_FONT)
+        case "text" | "elided":
+            return text_width(node.label, 15), 15.0
+    width = text_width(node.label, FONT_SIZE)
+    if width <= 2 * RADIUS - 7:
+        return 2 * RADIUS, 2 * RADIUS
+    return width + (10 if node.kind == "result" else 18), 2 * RADIUS
+
+
+class _Line:
+    """The x of nodes, and the left and right side of boxes."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self.xs: dict[str, float] = {}
+        self.spans: dict[str, tuple[float, float]] = {}
+
+    def place(self, box: str, start: float) -> float:
+        """Place a box and all that is in it from `start` on, and return where it ends."""
+        frame = self.picture.box[box]
+        pad = PADDING[frame.kind][0]
+        words = 0.0 if frame.kind == "panel" else text_width(frame.label, SMALL_FONT)
+        end = self._inside(box, start + pad) + pad
+        spare = start + words + 2 * pad - end
+        if spare > 0:
+            end = self._inside(box, start + pad + spare / 2) + pad + spare / 2
+        self.spans[box] = start, end
+        return end
+
+    def _inside(self, box: str, x: float) -> float:
+        """Place what is in a box from x on, and return where it ends."""
+        frame = self.picture.box[box]
+        parts = self.picture.row.get(box, ())
+        before = [key for key in parts if self.picture.kind(key) == "text"] if frame.kind != "sum" else []
+        rest = [key for key in parts if key not in before]
+        for key in before:
+            x = self._put(key, x) + MARK
+        x = self._legs(self._on(box, "left"), x, 1.0, bool(rest))
+        x = self._parts(rest, x)
+        x = self._legs(self._on(box, "right"), x, 0.0, bool(rest))
+        if before and not rest and not self.picture.legs.get(box):
+            x -= MARK
+        for key in self._on(box, "down"):
+            self.xs[key] = self.middle(self.picture.other(key).target)
+        return x
+
+    def middle(self, key: str) -> float:
+        """The x of the middle of a node or a box."""
+        return self.xs[key] if key in self.xs else sum(self.spans[key]) / 2
+
+    def _on(self, box: str, side: str) -> list[str]:
+        return [key for key in self.picture.legs.get(box, ()) if self.picture.sides[key] == side]
+
+    def _parts(self, parts: list[str], x: float) -> float:
+        for before, key in pairwise(["", *parts]):
+            x += self._gap(before, key) if before else 0.0
+            x = self.place(key, x) if key in self.picture.box else self._put(key, x)
+        return x
+
+    def _put(self, key: str, x: float) -> float:
+        width = node_size(self.picture.node[key])[0]
+        self.xs[key] = x + width / 2
+        return x + width
+
+    def _legs(self, keys: list[str], x: float, align: float, attached: bool) -> float:
+        """Place names of legs above each other, left of their wires (align 1) or right of them (align 0)."""
+        if not keys:
+            return x
+        wire = LEG if attached or align else 2 * LEG
+        wire = max([wire, *(self._words(self.picture.wire(key)) + 8 for key in keys)])
+        widths = [node_size(self.picture.node[key])[0] for key in keys]
+        x += 0.0 if align else wire
+        for key, width in zip(keys, widths, strict=True):
+            self.xs[key] = x + align * (max(widths) - width) + width / 2
+        return x + max(widths) + (wire if align and attached else 0.0)
+
+    def _words(self, at: int) -> float:
+        return sum(text_width(word, SMALL_FONT) + 3 for word in self.picture.words(at))
+
+    def _gap(self, left: str, right: str) -> float:
+        if "text" in (self.picture.kind(left), self.picture.kind(right)):
+            return MARK
+        words = [
+            self._words(at)
+            for at, wire in enumerate(self.picture.wires)
+            if self.picture.joins(wire, left, right)
+        ]
+        return max(18.0, max(words) + 10) if words else APART
 
 
 class Point(NamedTuple):
@@ -42,7 +150,7 @@ class Point(NamedTuple):
     y: float
 
 
-class Frame(NamedTuple):
+class _Frame(NamedTuple):
     """The outline of a box."""
 
     left: float
@@ -51,10 +159,10 @@ class Frame(NamedTuple):
     up: float
 
 
-NOWHERE = Frame(0.0, 0.0, 0.0, 0.0)
+NOWHERE = _Frame(0.0, 0.0, 0.0, 0.0)
 
 
-class Text(NamedTuple):
+class _Text(NamedTuple):
     """A word on a wire: its name, or the name that an axis has at its end."""
 
     text: str
@@ -80,18 +188,18 @@ def _control(start: float, height: float) -> float:
 
 
 @dataclass
-class Layout:
+class _Layout:
     """Places of nodes, outlines of boxes, curves of wires by their number, words on wires, dots on loops."""
 
     points: dict[str, Point] = field(default_factory=dict)
-    frames: dict[str, Frame] = field(default_factory=dict)
+    frames: dict[str, _Frame] = field(default_factory=dict)
     curves: dict[int, Curve] = field(default_factory=dict)
-    texts: list[Text] = field(default_factory=list)
+    texts: list[_Text] = field(default_factory=list)
     dots: list[Point] = field(default_factory=list)
-    titles: list[Text] = field(default_factory=list)
-    bounds: Frame = NOWHERE
+    titles: list[_Text] = field(default_factory=list)
+    bounds: _Frame = NOWHERE
 
-    def take(self, part: Layout, dy: float) -> None:
+    def take(self, part: _Layout, dy: float) -> None:
         """Take in another layout, moved upwards."""
 
         def up(place: Point) -> Point:
@@ -99,24 +207,20 @@ class Layout:
 
         self.points.update({key: up(point) for key, point in part.points.items()})
         for key, frame in part.frames.items():
-            self.frames[key] = Frame(frame.left, frame.down + dy, frame.right, frame.up + dy)
+            self.frames[key] = _Frame(frame.left, frame.down + dy, frame.right, frame.up + dy)
         self.curves.update({at: (up(a), up(b), up(c), up(d)) for at, (a, b, c, d) in part.curves.items()})
-        self.texts += [Text(text.text, up(text.place)) for text in part.texts]
+        self.texts += [_Text(text.text, up(text.place)) for text in part.texts]
         self.dots += map(up, part.dots)
 
 
-def lay_out(picture: Picture) -> Layout:
-    """Find the place of everything in a picture: its panels below each other.
-
-    >>> lay_out(Picture((), (), ())).frames
-    {}
-    """
-    layout = Layout()
+def lay_out(picture: Picture) -> _Layout:
+    """Find the place of everything in a picture: its panels below each other."""
+    layout = _Layout()
     panels = [picture.box[key] for key in picture.row.get("", ()) if key in picture.box]
     indent = max((text_width(_title(box), FONT_SIZE) + 8 for box in panels if box.label), default=0.0)
     top = right = 0.0
     for panel in panels:
-        line = Line(picture)
+        line = _Line(picture)
         right = max(right, line.place(panel.key, indent))
         part = _Routing(picture, line).routed(panel.key)
         frame = part.frames[panel.key]
@@ -124,13 +228,13 @@ def lay_out(picture: Picture) -> Layout:
         if panel.label:
             words = _title(panel)
             place = Point(indent - 8 - text_width(words, FONT_SIZE) / 2, top - frame.up)
-            layout.titles.append(Text(words, place))
+            layout.titles.append(_Text(words, place))
         top -= frame.up - frame.down + LINE
     if picture.note:
         width = text_width(picture.note, FONT_SIZE)
-        layout.titles.append(Text(picture.note, Point(width / 2, top)))
+        layout.titles.append(_Text(picture.note, Point(width / 2, top)))
         right, top = max(right, width), top - 2 * LINE
-    layout.bounds = Frame(0.0, min(0.0, top + LINE), right, 0.0)
+    layout.bounds = _Frame(0.0, min(0.0, top + LINE), right, 0.0)
     return layout
 
 
@@ -142,9 +246,9 @@ def _title(box: Box) -> str:
 class _Routing:
     """Works from the inside out: the wires of a box are drawn when the size of all that is in it is known."""
 
-    def __init__(self, picture: Picture, line: Line) -> None:
+    def __init__(self, picture: Picture, line: _Line) -> None:
         self.picture, self.line = picture, line
-        self.layout = Layout()
+        self.layout = _Layout()
         self.wires: dict[str, list[int]] = {}
         self.ends: dict[int, list[End]] = {}  # the left and the right end of each wire
         for at, wire in enumerate(picture.wires):
@@ -154,7 +258,7 @@ class _Routing:
                 ends = (wire.first, wire.second)
                 self.ends[at] = sorted(ends, key=lambda end: line.middle(end.target))
 
-    def routed(self, box: str) -> Layout:
+    def routed(self, box: str) -> _Layout:
         """The layout of a box, its line at height 0."""
         frame = self.picture.box[box]
         left, right = self.line.spans[box]
@@ -165,12 +269,12 @@ class _Routing:
                 self.layout.points[key] = Point(self.line.xs[key], 0.0)
         self._legs(box)
         up, down = self._height(box)
-        self.layout.frames[box] = Frame(left, -down, right, up)
+        self.layout.frames[box] = _Frame(left, -down, right, up)
         up, down = self._wires(box, up, down)
         down = self._hang(box, down)
         pad = PADDING[frame.kind][1]
         label = LINE - 2 if frame.label and frame.kind != "panel" else 0.0
-        self.layout.frames[box] = Frame(left, -down - pad, right, up + pad + label)
+        self.layout.frames[box] = _Frame(left, -down - pad, right, up + pad + label)
         return self.layout
 
     def _legs(self, box: str) -> None:
@@ -335,5 +439,5 @@ class _Routing:
         widths = [text_width(word, SMALL_FONT) + 3 for word in words]
         x = sum(visible) / 2 - sum(widths) / 2
         for word, width in zip(words, widths, strict=True):
-            self.layout.texts.append(Text(word, Point(x + width / 2, height)))
+            self.layout.texts.append(_Text(word, Point(x + width / 2, height)))
             x += width

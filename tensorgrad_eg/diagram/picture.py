@@ -60,11 +60,7 @@ class End:
 
 @dataclass(frozen=True)
 class Wire:
-    """An edge, with its two ends.
-
-    >>> Wire("k", End("A"), End("x")).label
-    'k'
-    """
+    """An edge, with its two ends."""
 
     label: str
     first: End
@@ -82,11 +78,6 @@ class Picture:
 
     The key of the outermost row is "". Legs are in no row: they leave where there is room. `note` tells what
     is not shown, and `description` is the picture in words.
-
-    >>> nodes = (Node("A", "variable", "A"), Node("x", "variable", "x"))
-    >>> wire = Wire("k", End("A", "i"), End("x", "k"))
-    >>> Picture(nodes, (), (wire,), (("", ("A", "x")),)).words(0)
-    ['(i)', 'k']
     """
 
     nodes: tuple[Node, ...]

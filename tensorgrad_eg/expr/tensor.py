@@ -22,7 +22,7 @@ from weakref import WeakValueDictionary
 from tensorgrad_eg.expr.names import Edges, Numeric, Size
 
 if TYPE_CHECKING:
-    from tensorgrad_eg.diagram import Diagram
+    from tensorgrad_eg.diagram.display import Diagram
     from tensorgrad_eg.expr.compound import Derivative
     from tensorgrad_eg.expr.leaves import Variable
 
