@@ -18,7 +18,7 @@ from tensorgrad_eg.egraph.derive import derive, for_print, tidied
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.errors import NumberError, OperandError, OptionError, RuleError
 from tensorgrad_eg.expr import Tensor, as_tensor, variables
-from tensorgrad_eg.expr.sizes import numbers as checked_numbers
+from tensorgrad_eg.expr.walk import numbers as checked_numbers
 from tensorgrad_eg.extract.starts import assumed
 from tensorgrad_eg.plan import Plan, plan_for
 from tensorgrad_eg.program.program import Structure
@@ -132,11 +132,7 @@ def _check_options(*, extract: str, effort: object, seed: object) -> None:
 
 @dataclass(frozen=True)
 class RuleReport:
-    """What a check of a rule file found: its rules or, if it cannot be used, the first mistake in it.
-
-    >>> print(RuleReport("mine.egg", (), "mine.egg:3: a closing parenthesis too many."))
-    mine.egg:3: a closing parenthesis too many.
-    """
+    """What a check of a rule file found: its rules or, if it cannot be used, the first mistake in it."""
 
     file: str
     rules: tuple[Rule, ...]

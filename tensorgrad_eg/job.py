@@ -46,11 +46,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Job:
-    """What to compute: results by name, and sizes and options for the search.
-
-    >>> Job.read(["x[k]"]).edges
-    {'k': 'k'}
-    """
+    """What to compute: results by name, and sizes and options for the search."""
 
     expressions: Mapping[str, Tensor]
     results: Mapping[str, Tensor]
@@ -70,9 +66,6 @@ class Job:
         """Read expressions, the variables to differentiate by, and sizes, each as it is typed.
 
         `options` are those of `optimize`.
-
-        >>> Job.read(["f = tanh(x[k])", "g = x[k]^2"], ["x"]).results.keys()
-        dict_keys(['df_dx', 'dg_dx'])
         """
         expressions, edges = _read_texts(texts)
         results = _derivatives(expressions, _split(wrt)) or expressions
@@ -159,8 +152,6 @@ def check_outputs(library: str = "torch", drawing: str | None = None) -> None:
     """Refuse a library that no code is written for, or a picture that could not be saved.
 
     That is done before anything long is begun.
-
-    >>> check_outputs("numpy", "gradient.svg")
     """
     if library not in BACKENDS:
         raise BackendError.of(library, BACKENDS)

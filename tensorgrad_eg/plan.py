@@ -19,7 +19,6 @@ from dataclasses import replace
 from functools import cached_property, partial
 from os import PathLike
 
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.diagram import draw
 from tensorgrad_eg.diagram.display import Diagram
 from tensorgrad_eg.egraph.engines import Engines
@@ -38,8 +37,8 @@ from tensorgrad_eg.errors import (
 from tensorgrad_eg.explain.derivation import Derivation
 from tensorgrad_eg.explain.explain import Detail, explain
 from tensorgrad_eg.expr import Tensor, variables
-from tensorgrad_eg.expr.notation import indexed
-from tensorgrad_eg.expr.sizes import by_symbol, empty
+from tensorgrad_eg.expr.printing import indexed
+from tensorgrad_eg.expr.walk import by_symbol, empty
 from tensorgrad_eg.extract.exact import Certificate
 from tensorgrad_eg.extract.extract import Extracted, timed
 from tensorgrad_eg.program import store
@@ -48,11 +47,10 @@ from tensorgrad_eg.program.forms import Form
 from tensorgrad_eg.program.passes import fold
 from tensorgrad_eg.program.program import Program, Structure
 from tensorgrad_eg.program.table import table
-from tensorgrad_eg.running import Progress, patient, shown
+from tensorgrad_eg.running import Deadline, Progress, patient, shown, write_file
 from tensorgrad_eg.search import Options, Search, engines, search
 from tensorgrad_eg.verify.plans import Broken, PlanCheck, Promise, check_plan, kept
 from tensorgrad_eg.verify.suspects import Refusal
-from tensorgrad_eg.writing import write_file
 
 #: How long a plan may be checked before it is returned: so many seconds, or this share of what planning took.
 _CHECK_SECONDS, _CHECK_SHARE = 0.05, 0.1
@@ -161,7 +159,7 @@ class Plan(Compiled):
         found = self._found("resize")
         wanted = {**self.sizes, **by_symbol(found.expressions, sizes, self.sizes)}
         if empty(wanted) == empty(self.sizes):
-            return planned(found, wanted, deadline=Deadline.of(found.options.seconds))
+            return _planned(found, wanted, deadline=Deadline.of(found.options.seconds))
         return plan_for(found.expressions, found.structure, wanted, found.options)
 
     def explain(self, check: bool = True, detail: Detail = "steps") -> Derivation:
@@ -303,7 +301,7 @@ def plan_for(
     with patient(), deadline.heard(), shown() as progress:
         own = engines(options, deadline)
         found = search(expressions, structure, sizes, options, own, progress)
-        return planned(found, sizes, deadline, progress, own)
+        return _planned(found, sizes, deadline, progress, own)
 
 
 def _affordable(plan: Plan, found: Search, limit: Deadline) -> Plan:
@@ -316,7 +314,7 @@ def _affordable(plan: Plan, found: Search, limit: Deadline) -> Plan:
     return plan
 
 
-def planned(
+def _planned(
     found: Search,
     sizes: Mapping[str, int],
     deadline: Deadline,

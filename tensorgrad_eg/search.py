@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tensorgrad_eg.assume import Fact, checked
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.derive import Derived, derive
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.modes import with_modes
@@ -42,8 +41,8 @@ from tensorgrad_eg.program.forms import Form, settled
 from tensorgrad_eg.program.passes import fold
 from tensorgrad_eg.program.program import Input, Program, Structure
 from tensorgrad_eg.rules.files import RuleFile, rule_files
-from tensorgrad_eg.rules.phases import DERIVE, SEARCH
-from tensorgrad_eg.running import Progress
+from tensorgrad_eg.rules.forms import DERIVE, SEARCH
+from tensorgrad_eg.running import Deadline, Progress
 
 #: The part of the time left in which modes of differentiation are worked out that may cost less.
 _MODES = 0.5
@@ -51,11 +50,7 @@ _MODES = 0.5
 
 @dataclass(frozen=True)
 class Options:
-    """How to search: the options of `optimize`.
-
-    >>> Options().seconds
-    10.0
-    """
+    """How to search: the options of `optimize`."""
 
     rules: Sequence[str | Path] = ()
     assume: Sequence[Fact] = ()
@@ -227,11 +222,7 @@ class Search:
 
 
 def engines(options: Options, deadline: Deadline) -> Engines:
-    """The engines for a search with these options.
-
-    >>> engines(Options(), Deadline()).matches
-    Counter()
-    """
+    """The engines for a search with these options."""
     facts = {"facts"} if options.assume else set()
     return Engines(rule_files(options.rules), deadline=deadline, rulesets=DERIVE | SEARCH | facts)
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tensorgrad_eg.expr.arrays import POINTWISE
 from tensorgrad_eg.expr.operations import OPERATIONS
-from tensorgrad_eg.expr.pointwise import POINTWISE
 
 # Deadlines measure the machine, and a slow generator is a choice: neither is a failure of the package.
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}

@@ -11,7 +11,7 @@ from programs import arrays_for, interpret, networks, programs, single_products,
 
 from tensorgrad_eg.emit import emit, steps, tensors
 from tensorgrad_eg.plan import Plan
-from tensorgrad_eg.program import products
+from tensorgrad_eg.program import cost
 from tensorgrad_eg.program.program import Program
 
 
@@ -69,7 +69,7 @@ def test_jax_source_is_python(program: Program) -> None:
 @given(program=single_products() | programs())
 def test_every_form_of_a_product_is_right(form: str, program: Program) -> None:
     """Whichever form of a product is made cheapest, and written in place, results stay right."""
-    with patch.dict(products.START, {form: -(10**9)}), patch.object(tensors, "LARGE", 0):
+    with patch.dict(cost.START, {form: -(10**9)}), patch.object(tensors, "LARGE", 0):
         compare(program, "torch")
         compare(program, "numpy")
 

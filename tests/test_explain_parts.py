@@ -13,11 +13,10 @@ from tensorgrad_eg.explain.descent import Runner, descend
 from tensorgrad_eg.explain.equations import Expansion
 from tensorgrad_eg.explain.expressions import Notation
 from tensorgrad_eg.explain.ledger import tree_cost
-from tensorgrad_eg.explain.naming import Naming
-from tensorgrad_eg.explain.replay import places
+from tensorgrad_eg.explain.replay import Naming, places
 from tensorgrad_eg.explain.terms import Direction, Terms
 from tensorgrad_eg.explain.values import Point, Values
-from tensorgrad_eg.verify.facts import Draw
+from tensorgrad_eg.verify.evaluate import Draw
 
 LABELS = {"i": "n", "j": "n", "k": "n", "i'": "n", "j'": "n"}
 GIVEN = {

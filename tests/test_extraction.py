@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from programs import interpret
 
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.term import Snapshot
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.exact import solve_exactly
@@ -21,6 +20,7 @@ from tensorgrad_eg.extract.polish import Program
 from tensorgrad_eg.extract.priced import Priced, Way, price
 from tensorgrad_eg.extract.search import Extractor, Solution
 from tensorgrad_eg.program.program import Input
+from tensorgrad_eg.running import Deadline
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.extract.extract import search
-from tensorgrad_eg.rules.phases import NORMAL
+from tensorgrad_eg.rules.forms import NORMAL
 from tensorgrad_eg.verify import check_snapshot
 
 benchmarks = pytest.importorskip("benchmarks.case")

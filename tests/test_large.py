@@ -12,7 +12,6 @@ from clocks import Clock
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.derive import derive
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
@@ -20,8 +19,8 @@ from tensorgrad_eg.egraph.saturate import Budget, Report
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.alias import aliases, closed
 from tensorgrad_eg.extract.extract import search
-from tensorgrad_eg.rules.phases import NORMAL
-from tensorgrad_eg.running import patient
+from tensorgrad_eg.rules.forms import NORMAL
+from tensorgrad_eg.running import Deadline, patient
 from tensorgrad_eg.verify import check_snapshot
 
 

@@ -17,17 +17,7 @@ MODULES = {
 }
 #: Packages and modules in the order in which data goes through them.
 ORDER = (
-    *(
-        "errors",
-        "deadline",
-        "running",
-        "writing",
-        "expr",
-        "functions",
-        "assume",
-        "rules",
-        "egraph",
-    ),
+    *("errors", "running", "expr", "functions", "assume", "rules", "egraph"),
     *("program", "extract", "search", "emit", "diagram", "verify", "explain", "plan", "api"),
     *("__init__", "job", "cli", "__main__"),
 )

@@ -4,8 +4,8 @@ from hypothesis import given
 from programs import Builder, networks, programs
 
 from tensorgrad_eg.plan import Plan
-from tensorgrad_eg.program.layout import arrange
-from tensorgrad_eg.program.products import best, lone
+from tensorgrad_eg.program.cost import best, lone
+from tensorgrad_eg.program.passes import arrange
 from tensorgrad_eg.program.program import Program
 
 

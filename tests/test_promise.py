@@ -13,8 +13,8 @@ import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
 from tensorgrad_eg.errors import CheckError, WrongPlanError
 from tensorgrad_eg.expr import POINTWISE
-from tensorgrad_eg.expr.sizes import symbols
-from tensorgrad_eg.verify.facts import small_sizes
+from tensorgrad_eg.expr.walk import symbols
+from tensorgrad_eg.verify.evaluate import small_sizes
 from tensorgrad_eg.verify.slopes import _SLOPES
 
 x, y, A = tg.Variable("x", ["n"]), tg.Variable("y", ["n"]), tg.Variable("A", ["b", "k"])
@@ -169,7 +169,7 @@ def test_slopes_of_the_reference(function: str) -> None:
     """The derivative that plans are compared with is the limit of differences of the function itself."""
     assert set(_SLOPES) == set(POINTWISE)
     t = tg.Variable("t", ["n"])
-    from tensorgrad_eg.verify.definition import Point
+    from tensorgrad_eg.verify.slopes import Point
 
     at = np.array([0.3, 0.7, 1.9])
     point = Point([F.sum(tg.expr.Apply(function, t)).grad(t)], {"n": 3}, {"t": at})

@@ -14,7 +14,7 @@ from hypothesis import seed as seeded
 from strategies import SIZES, Case, cases
 
 import tensorgrad_eg as tg
-from tensorgrad_eg.expr.sizes import symbols
+from tensorgrad_eg.expr.walk import symbols
 from tensorgrad_eg.verify import inspect_snapshot, snapshots
 
 EXAMPLES = int(os.environ.get("TENSORGRAD_EG_EXAMPLES", "200"))

@@ -22,11 +22,9 @@ from tensorgrad_eg.errors import (
     RuleFileNotFoundError,
     RuleSyntaxError,
 )
-from tensorgrad_eg.rules.computed import prepared
 from tensorgrad_eg.rules.files import LONGEST, rule_files, vocabulary
-from tensorgrad_eg.rules.phases import DIRECTED, GATHERING
-from tensorgrad_eg.rules.statements import check_file
-from tensorgrad_eg.rules.vocabulary import SETTABLE, STATABLE
+from tensorgrad_eg.rules.forms import DIRECTED, GATHERING, SETTABLE, STATABLE
+from tensorgrad_eg.rules.statements import check_file, prepared
 
 x = tg.Variable("x", ["n"])
 REFUSED = {**DOING, **HARMFUL, **MISTAKEN}

@@ -8,7 +8,7 @@ import pytest
 from rules_corpus import CORPUS, POLES, SIZES
 
 import tensorgrad_eg as tg
-from tensorgrad_eg.expr.sizes import symbols
+from tensorgrad_eg.expr.walk import symbols
 from tensorgrad_eg.rules.files import rule_files, rules_of
 from tensorgrad_eg.verify import check_snapshot, snapshots
 

@@ -17,14 +17,14 @@ from clocks import Clock
 import tensorgrad_eg as tg
 from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.derive import derive
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.order import pairs
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import EndlessRuleError, ForkedProcessError, OptionError, TimeLimitError
-from tensorgrad_eg.rules.phases import NORMAL
+from tensorgrad_eg.rules.forms import NORMAL
+from tensorgrad_eg.running import Deadline
 
 
 def tower(height: int) -> tuple[Tensor, Variable]:

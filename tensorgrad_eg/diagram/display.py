@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from tensorgrad_eg.diagram.layout import FONT_SIZE, LINE, SMALL_FONT, Point, lay_out, node_size, text_width
 from tensorgrad_eg.diagram.picture import Box, Node, Picture, Wire
 from tensorgrad_eg.errors import RendererError, suggestion
-from tensorgrad_eg.writing import check_writable, write_file
+from tensorgrad_eg.running import check_writable, write_file
 
 if TYPE_CHECKING:
     from graphviz import Digraph
@@ -58,6 +58,11 @@ BOXES: dict[str, Look] = {
 _WORD: Look = {**_TEXT, "fontsize": "11", "width": "0.1", "height": "0.1"}
 _TITLE: Look = {**_TEXT, "width": "0.1", "height": "0.1"}
 _DOT: Look = {"shape": "point", "width": "0.1", "height": "0.1", "color": _VERMILION}
+VARIABLE = "TENSORGRAD_EG_DOT"
+FORMATS = ("svg", "png")
+_SECONDS = 60
+#: For a file: an image on a page does not inherit the colour of text, but knows if its reader prefers dark.
+DARK = "<style>@media (prefers-color-scheme: dark) { :root { color: #E6E6E6 } }</style>"
 
 
 def _to_dot(picture: Picture) -> str:
@@ -154,11 +159,6 @@ def _escaped(text: str) -> str:
     return str(escape(text.replace("\n", " ")))
 
 
-VARIABLE = "TENSORGRAD_EG_DOT"
-FORMATS = ("svg", "png")
-_SECONDS = 60
-
-
 def renderer() -> str:
     """The program that draws.
 
@@ -208,10 +208,6 @@ def _candidates() -> Iterator[str | None]:
     yield from (shutil.which("graphviz-pure", path=folder) for folder in beside)
     yield shutil.which("graphviz-pure")
     yield shutil.which("dot")
-
-
-#: For a file: an image on a page does not inherit the colour of text, but knows if its reader prefers dark.
-DARK = "<style>@media (prefers-color-scheme: dark) { :root { color: #E6E6E6 } }</style>"
 
 
 def _finish_svg(source: str, description: str, renderer: str, *, alone: bool = False) -> str:

@@ -20,8 +20,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Generic, NamedTuple, TypeVar
 
-from tensorgrad_eg.diagram.picture import Picture
-from tensorgrad_eg.diagram.sketch import Sketch
+from tensorgrad_eg.diagram.picture import Picture, Sketch
 from tensorgrad_eg.expr import (
     Add,
     Apply,

@@ -188,7 +188,7 @@ def _control(start: float, height: float) -> float:
 
 
 @dataclass
-class _Layout:
+class Layout:
     """Places of nodes, outlines of boxes, curves of wires by their number, words on wires, dots on loops."""
 
     points: dict[str, Point] = field(default_factory=dict)
@@ -199,7 +199,7 @@ class _Layout:
     titles: list[_Text] = field(default_factory=list)
     bounds: _Frame = NOWHERE
 
-    def take(self, part: _Layout, dy: float) -> None:
+    def take(self, part: Layout, dy: float) -> None:
         """Take in another layout, moved upwards."""
 
         def up(place: Point) -> Point:
@@ -213,9 +213,9 @@ class _Layout:
         self.dots += map(up, part.dots)
 
 
-def lay_out(picture: Picture) -> _Layout:
+def lay_out(picture: Picture) -> Layout:
     """Find the place of everything in a picture: its panels below each other."""
-    layout = _Layout()
+    layout = Layout()
     panels = [picture.box[key] for key in picture.row.get("", ()) if key in picture.box]
     indent = max((text_width(_title(box), FONT_SIZE) + 8 for box in panels if box.label), default=0.0)
     top = right = 0.0
@@ -248,7 +248,7 @@ class _Routing:
 
     def __init__(self, picture: Picture, line: _Line) -> None:
         self.picture, self.line = picture, line
-        self.layout = _Layout()
+        self.layout = Layout()
         self.wires: dict[str, list[int]] = {}
         self.ends: dict[int, list[End]] = {}  # the left and the right end of each wire
         for at, wire in enumerate(picture.wires):
@@ -258,7 +258,7 @@ class _Routing:
                 ends = (wire.first, wire.second)
                 self.ends[at] = sorted(ends, key=lambda end: line.middle(end.target))
 
-    def routed(self, box: str) -> _Layout:
+    def routed(self, box: str) -> Layout:
         """The layout of a box, its line at height 0."""
         frame = self.picture.box[box]
         left, right = self.line.spans[box]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.differentiate import Differentiation, Request, differentiate
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
 from tensorgrad_eg.egraph.engine import Engine
@@ -15,9 +14,10 @@ from tensorgrad_eg.egraph.order import ordered
 from tensorgrad_eg.egraph.term import Dag, dag_of, smallest
 from tensorgrad_eg.errors import LostTermError, RuleError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
-from tensorgrad_eg.expr.sizes import empty
+from tensorgrad_eg.expr.walk import empty
 from tensorgrad_eg.rules.files import RuleFile, rule_files
-from tensorgrad_eg.rules.phases import DERIVE, DIRECTED, NORMAL, PRINT
+from tensorgrad_eg.rules.forms import DERIVE, DIRECTED, NORMAL, PRINT
+from tensorgrad_eg.running import Deadline
 
 
 @dataclass(frozen=True)

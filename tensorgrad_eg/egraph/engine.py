@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.failures import check_made, ranks, refuse_if_forked, translated
 from tensorgrad_eg.egraph.term import Dag, Snapshot, tightened
 from tensorgrad_eg.egraph.text import Reader, builders, in_parts, quote, rule
 from tensorgrad_eg.errors import EndlessRuleError, TimeLimitError
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, on_several
 from tensorgrad_eg.rules.files import RuleFile, Written, programs, rule_files, rules_of
-from tensorgrad_eg.rules.phases import DIRECTED
+from tensorgrad_eg.rules.forms import DIRECTED
+from tensorgrad_eg.running import Deadline
 
 #: Texts that every engine runs, parsed.
 _PARSED: dict[str, list[Any]] = {}

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.rules.files import RuleFile
-from tensorgrad_eg.rules.phases import DIRECTED
+from tensorgrad_eg.rules.forms import DIRECTED
+from tensorgrad_eg.running import Deadline
 
 
 @dataclass

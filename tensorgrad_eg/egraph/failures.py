@@ -27,8 +27,8 @@ from tensorgrad_eg.errors import (
     suggestion,
 )
 from tensorgrad_eg.expr import Constant
+from tensorgrad_eg.expr.arrays import POINTWISE
 from tensorgrad_eg.expr.operations import ENode
-from tensorgrad_eg.expr.pointwise import POINTWISE
 
 #: How much of a form is shown.
 _SHOWN = 300

@@ -21,7 +21,7 @@ from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.term import Dag, dag_of, smallest
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children
-from tensorgrad_eg.rules.phases import DERIVE
+from tensorgrad_eg.rules.forms import DERIVE
 
 
 def with_modes(

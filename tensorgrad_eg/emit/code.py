@@ -53,11 +53,7 @@ def parsed(text: str) -> Code:
 
 
 def literal(number: Fraction | float) -> Code:
-    """A number as Python source, never with more digits than a float has.
-
-    >>> [literal(number).text for number in (Fraction(1, 2), Fraction(-3), Fraction(2, 3), 2.0)]
-    ['0.5', '-3', '2 / 3', '2']
-    """
+    """A number as Python source, never with more digits than a float has."""
     if isinstance(number, float):
         return _float_literal(number)
     decimal = _float_literal(_as_float(number))
@@ -102,11 +98,7 @@ def matmul(left: Code, right: Code) -> Code:
 
 
 def scaled(code: Code, number: Fraction) -> Code:
-    """A number times an expression, written with as little as possible.
-
-    >>> [scaled(Code("t"), Fraction(n)).text for n in ("1", "-1", "2", "1/2", "1/48", "2/3")]
-    ['t', '-t', '2 * t', '0.5 * t', 't / 48', '2 / 3 * t']
-    """
+    """A number times an expression, written with as little as possible."""
     if abs(number) == 1:
         return code if number == 1 else Code(f"-{code.at(UNARY)}", UNARY)
     value = literal(number)
@@ -175,9 +167,6 @@ def _invented(name: str, used: set[str]) -> str:
 def plain(text: str) -> str:
     r"""A text that can stand in a comment or in a docstring: printable, without backslashes and double
     quotes.
-
-    >>> plain('a\n"b"')
-    "a?'b'"
     """
     shown = "".join(letter if letter.isprintable() else "?" for letter in text)
     return shown.replace("\\", "/").replace('"', "'")

@@ -14,12 +14,11 @@ from tensorgrad_eg.emit.code import plain
 from tensorgrad_eg.emit.writer import emit
 from tensorgrad_eg.errors import MissingExtraError
 from tensorgrad_eg.expr import fresh
-from tensorgrad_eg.expr.notation import indexed
+from tensorgrad_eg.expr.printing import indexed
 from tensorgrad_eg.program.arrays import Signature, kind
 from tensorgrad_eg.program.cost import peak_elements, total_flops
 from tensorgrad_eg.program.forms import Form, Term, assembly
-from tensorgrad_eg.program.layout import arrange
-from tensorgrad_eg.program.passes import fold, nested, rename
+from tensorgrad_eg.program.passes import arrange, fold, nested, rename
 from tensorgrad_eg.program.program import Input, Output, Program, Step, Structure
 
 
@@ -229,7 +228,7 @@ class Structured:
 
     def dense(self) -> Any:
         """The tensor itself, an array of the same library as the arrays it was computed from."""
-        function = assembler(self.form)
+        function = _assembler(self.form)
         names = [given.name for given in function.inputs]
         like = self.tensors[names[0]] if names else self.like
         backend = kind(like)
@@ -253,12 +252,8 @@ class Structured:
 
 
 @lru_cache(maxsize=256)
-def assembler(form: Form) -> Compiled:
-    """The program that multiplies a form out.
-
-    >>> assembler(Form(("i",), (2,), ()))().tolist()
-    [0.0, 0.0]
-    """
+def _assembler(form: Form) -> Compiled:
+    """The program that multiplies a form out."""
     return Compiled(assembly([form]), "tensor")
 
 

@@ -1,6 +1,6 @@
 """How array libraries write the operations: NumPy's way, and what torch and JAX write differently.
 
-Most differences are names, in tables; `tensorgrad_eg.expr.pointwise` has those of functions of one tensor.
+Most differences are names, in tables; `tensorgrad_eg.expr.arrays` has those of functions of one tensor.
 
 >>> [library("A").eye(3).text for library in LIBRARIES.values()]
 ['torch.eye(3, dtype=A.dtype, device=A.device)', 'np.eye(3, dtype=A.dtype)', 'jnp.eye(3, dtype=A.dtype)']
@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from tensorgrad_eg.emit.code import POWER, UNARY, Code, call, letters, literal, quotient, scaled
 from tensorgrad_eg.emit.code import product as multiply
-from tensorgrad_eg.program.products import Edges
+from tensorgrad_eg.program.cost import Edges
 
 # Functions that the source may need; `xp` is the library.
 _SOFTMAX = """def softmax(z, axis):
@@ -91,11 +91,7 @@ def mirrored(n, device):
 
 
 class Library:
-    """Writes NumPy source; `like` is a tensor whose dtype and device new tensors take.
-
-    >>> Library().permute(Code("A"), (1, 0)).text, Library().permute(Code("T"), (2, 0, 1)).text
-    ('A.T', 'T.transpose(2, 0, 1)')
-    """
+    """Writes NumPy source; `like` is a tensor whose dtype and device new tensors take."""
 
     name = "numpy"
     module = "np"
@@ -197,11 +193,7 @@ class Library:
         return call(f"{self.module}.broadcast_to", code.text, shape_text(shape))
 
     def power(self, code: Code, exponent: Fraction) -> Code:
-        """A power; square roots and reciprocals by their names.
-
-        >>> Library().power(Code("x"), Fraction(-1, 2)).text
-        '1 / np.sqrt(x)'
-        """
+        """A power; square roots and reciprocals by their names."""
         if exponent == Fraction(1, 2):
             return call(f"{self.module}.sqrt", code.text)
         if exponent == Fraction(-1, 2):
@@ -228,7 +220,7 @@ class Library:
         return multiply(left, right)
 
 
-class Torch(Library):
+class _Torch(Library):
     """PyTorch, for eager execution: few kernels; large temporaries are written over, not allocated anew."""
 
     name = module = "torch"
@@ -308,7 +300,7 @@ class Torch(Library):
         return Code(f"{left.atom}.mul_({right.text})")
 
 
-class Jax(Library):
+class _Jax(Library):
     """JAX; the source can be given to `jax.jit` as it is."""
 
     name = "jax"
@@ -335,15 +327,11 @@ class Jax(Library):
 
 
 #: The libraries that source is written for, by name.
-LIBRARIES: dict[str, type[Library]] = {"torch": Torch, "numpy": Library, "jax": Jax}
+LIBRARIES: dict[str, type[Library]] = {"torch": _Torch, "numpy": Library, "jax": _Jax}
 
 
 def shape_text(shape: Sequence[int]) -> str:
-    """A shape as a tuple.
-
-    >>> shape_text([3]), shape_text([])
-    ('(3,)', '()')
-    """
+    """A shape as a tuple."""
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 

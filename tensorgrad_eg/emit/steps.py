@@ -28,11 +28,10 @@ from tensorgrad_eg.emit.tensors import (
     writable,
 )
 from tensorgrad_eg.errors import UnknownFunctionError
+from tensorgrad_eg.expr.arrays import POINTWISE
 from tensorgrad_eg.expr.operations import OPERATIONS
-from tensorgrad_eg.expr.pointwise import POINTWISE
-from tensorgrad_eg.program.cost import elements
+from tensorgrad_eg.program.cost import Edges, elements
 from tensorgrad_eg.program.passes import Diagonal, multiple, on_diagonal
-from tensorgrad_eg.program.products import Edges
 from tensorgrad_eg.program.program import Operand, Program, Step
 
 # Below this many elements nothing is gained by a line of its own for a diagonal.
@@ -43,12 +42,7 @@ Steps = Mapping[str, Step]
 
 
 def build(library: Library, step: Step, operands: Sequence[Value], sizes: Mapping[str, int]) -> Value:
-    """The value of a step; its axes may come in an order other than the step's.
-
-    >>> step = Step("p", "softmax", (), ("i", "k"), ("k",))
-    >>> build(Library(), step, [Value(Code("z"), ("i", "k"))], {}).code.text
-    'softmax(z, 1)'
-    """
+    """The value of a step; its axes may come in an order other than the step's."""
     if step.kind == "contract" and len(operands) == 2:
         return contract(library, operands[0], operands[1], step.over, step.edges, sizes)
     values = [without_repeats(library, value) for value in operands]
@@ -93,11 +87,7 @@ def _template(library: Library, function: str) -> str:
 
 
 def reads(library: Library, function: str) -> int:
-    """How often a function's source reads its argument: if more than once, the argument should have a name.
-
-    >>> reads(Library(), "exp")
-    1
-    """
+    """How often a function's source reads its argument: if more than once, that should have a name."""
     return len(_ARGUMENT.findall(_template(library, function)))
 
 
@@ -170,13 +160,6 @@ def joined(library: Library, steps: Steps, step: Step, values: list[Value]) -> t
     These are `z - logsumexp(z)`, whose difference loses the digits that the two have in common (at z + 1e6 in
     float32 all but one), and `p - δ` for a softmax p, where 1 - p is what the others sum to: 5e-7 with seven
     digits, of which 1 - p has one.
-
-    >>> lse = Step("l", "logsumexp", (Operand("z", ("i", "k")),), ("i",), ("k",))
-    >>> terms = (Operand("z", ("b", "c")), Operand("l", ("b",), Fraction(-1)))
-    >>> values = [Value(Code("z"), ("b", "c")), Value(Code("l"), ("b",))]
-    >>> step = Step("r", "add", terms, ("b", "c"))
-    >>> [value.code.text for value in joined(Library(), {"l": lse}, step, values)[1]]
-    ['log_softmax(z, 1)']
     """
     if step.kind == "add" and (difference := _difference(steps, step)):
         z, unit, over = difference

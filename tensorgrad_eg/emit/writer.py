@@ -14,7 +14,6 @@ from fractions import Fraction
 
 from tensorgrad_eg.emit.code import LINE, Code, bracketed, identifiers, letters, plain, scaled
 from tensorgrad_eg.emit.library import LIBRARIES, Library
-from tensorgrad_eg.emit.source import Line, deleting, function, gathered, header, read_lines, whole
 from tensorgrad_eg.emit.steps import (
     Accumulation,
     accumulations,
@@ -24,10 +23,21 @@ from tensorgrad_eg.emit.steps import (
     joined,
     reads,
 )
-from tensorgrad_eg.emit.tensors import Value, arranged, permuted
+from tensorgrad_eg.emit.tensors import (
+    Line,
+    Value,
+    arranged,
+    deleting,
+    function,
+    gathered,
+    header,
+    permuted,
+    read_lines,
+    whole,
+)
 from tensorgrad_eg.errors import BackendError
 from tensorgrad_eg.expr import fresh
-from tensorgrad_eg.expr.notation import Form, Text, indexed, subscript
+from tensorgrad_eg.expr.printing import Form, Text, indexed, subscript
 from tensorgrad_eg.program.passes import Diagonal, fold
 from tensorgrad_eg.program.program import Operand, Output, Program, Step, Structure
 from tensorgrad_eg.program.table import formula
@@ -60,13 +70,13 @@ def emit(program: Program, backend: str, structure: Structure | None = None, com
     """
     wanted: Structure = structure or ("tensor" if len(program.outputs) == 1 else "list")
     if backend == "opt_einsum":
-        return OptEinsumWriter(program, wanted, comments).write()
+        return _OptEinsumWriter(program, wanted, comments).write()
     if backend not in LIBRARIES:
         raise BackendError.of(backend, BACKENDS)
-    return Writer(program, LIBRARIES[backend](), wanted, comments).write()
+    return _Writer(program, LIBRARIES[backend](), wanted, comments).write()
 
 
-class Writer:
+class _Writer:
     """Writes one program for one library; `lines` grows as the steps are taken in order."""
 
     def __init__(self, program: Program, library: Library, structure: Structure, comments: bool) -> None:
@@ -296,7 +306,7 @@ class _OptEinsum(Library):
     imports = ("import numpy as np", "from opt_einsum import contract")
 
 
-class OptEinsumWriter(Writer):
+class _OptEinsumWriter(_Writer):
     """Every run of contractions whose intermediates nobody else reads is one `contract` with its path."""
 
     def __init__(self, program: Program, structure: Structure, comments: bool) -> None:

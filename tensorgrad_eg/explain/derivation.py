@@ -1,4 +1,4 @@
-"""Derivations: how a plan comes about, as data, as text, and as a page."""
+"""Derivations: how a plan comes about, phases of steps with rules and costs, as data, text, and a page."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
-from tensorgrad_eg.explain.steps import Phase, Place, Step, as_data
 from tensorgrad_eg.explain.values import TOLERANCE
+from tensorgrad_eg.expr import Tensor
+from tensorgrad_eg.expr.printing import blackboard
 
+#: A last step that no single rule accounts for.
+JOINT = "joint search"
 #: Places of a step that are written out, definitions of a phase, steps that are not put together by rule, and
 #: rules that are named where several were needed.
 PLACES, DEFINITIONS, STEPS, RULES = 4, 24, 24, 3
@@ -19,6 +22,132 @@ _WIDTH = 100
 _LONGEST = 600
 _INDENT = "       "
 _STYLE = "border-left:3px solid currentColor;margin:.4em 0;padding:.1em .8em"
+
+
+@dataclass(frozen=True)
+class Equation:
+    """Two terms that are equal. With `order`, brackets show in which order products are taken.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> x, y = Variable("x", ["i"]), Variable("y", ["i"])
+    >>> print(Equation(x * (x * y), x**2 * y, order=True))
+    x[i] (x[i] y[i]) = x[i]^2 y[i]
+    """
+
+    left: Tensor
+    right: Tensor
+    order: bool = False
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """Both sides as text."""
+        return blackboard(self.left, self.order), blackboard(self.right, self.order)
+
+    def __str__(self) -> str:
+        """The equation as text."""
+        return " = ".join(self.sides)
+
+
+@dataclass(frozen=True)
+class Place(Equation):
+    """One place where a rule applied, and the relative difference between the values of the two sides.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> x = Variable("x", ["i"])
+    >>> print(Place(x * x, x**2, error=1e-16))
+    x[i] x[i] = x[i]^2
+    """
+
+    error: float | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one rule did, in one round, wherever it applied.
+
+    `equation` is the rule in general, as its file states it. `also` are rules that were needed along with it.
+    Costs are flops of the whole program, of all outputs together; they are known once every derivative is
+    worked out.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> x = Variable("x", ["i"])
+    >>> place = Place(x * x, x**2)
+    >>> step = Step("square", "search", "search", "rules/60_associate.egg", 22, "", "result", (place,))
+    >>> print(step.before, "→", step.after)
+    x[i] x[i] → x[i]^2
+    """
+
+    rule: str
+    phase: str
+    ruleset: str
+    file: str
+    line: int
+    equation: str
+    output: str
+    places: tuple[Place, ...]
+    cost_before: int | None = None
+    cost_after: int | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def before(self) -> Tensor:
+        """The part that changed, in the first place."""
+        return self.places[0].left
+
+    @property
+    def after(self) -> Tensor:
+        """What it has become."""
+        return self.places[0].right
+
+    @property
+    def count(self) -> int:
+        """In how many places the rule applied; equal ones count once."""
+        return len(self.places)
+
+    @property
+    def error(self) -> float | None:
+        """The largest relative difference of the two sides of a place; nothing if none was compared."""
+        errors = [place.error for place in self.places if place.error is not None]
+        return max(errors) if errors else None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a derivation: the tensors it names, its steps, and what it ends with.
+
+    `silent` are the rules that did what one does not write down, such as renaming edges, in their order.
+
+    >>> Phase("search", "Search", (), (), ()).steps
+    ()
+    """
+
+    name: str
+    title: str
+    definitions: tuple[Equation, ...]
+    steps: tuple[Step, ...]
+    results: tuple[Equation, ...]
+    silent: tuple[str, ...] = ()
+
+
+def _as_data(step: Step) -> dict[str, Any]:
+    """A step as JSON has it, every term as text."""
+    return {
+        "rule": step.rule,
+        "also": list(step.also),
+        "phase": step.phase,
+        "ruleset": step.ruleset,
+        "file": step.file,
+        "line": step.line,
+        "equation": step.equation,
+        "output": step.output,
+        "before": step.places[0].sides[0],
+        "after": step.places[0].sides[1],
+        "count": step.count,
+        "places": [{"before": p.sides[0], "after": p.sides[1], "error": p.error} for p in step.places],
+        "cost_before": step.cost_before,
+        "cost_after": step.cost_after,
+        "error": step.error,
+    }
 
 
 @dataclass(frozen=True)
@@ -69,7 +198,7 @@ class Derivation:
                 "name": phase.name,
                 "title": phase.title,
                 "definitions": [str(equation) for equation in phase.definitions],
-                "steps": [as_data(step) for step in phase.steps],
+                "steps": [_as_data(step) for step in phase.steps],
                 "results": [str(equation) for equation in phase.results],
             }
             for phase in self.phases
@@ -79,7 +208,7 @@ class Derivation:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows."""
-        bundle = {"text/plain": str(self), "text/html": html(self.phases)}
+        bundle = {"text/plain": str(self), "text/html": _html(self.phases)}
         return {
             kind: shown
             for kind, shown in bundle.items()
@@ -88,19 +217,7 @@ class Derivation:
 
 
 def text(phases: Sequence[Phase], detail: str = "steps") -> str:
-    """The derivation, every phase with its steps.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> x = Variable("x", ["i"])
-    >>> place = Place(x * x, x**2, error=0.0)
-    >>> step = Step("square", "search", "search", "rules/a.egg", 3, "a·a = a²", "y", (place,))
-    >>> print(text([Phase("search", "Search", (), (step,), ())]))
-    1 step, checked on numbers: largest difference 0
-    <BLANKLINE>
-    Search
-      1. square: a·a = a²   rules/a.egg:3   ✓
-           x[i] x[i] = x[i]^2
-    """
+    """The derivation, every phase with its steps."""
     if not phases:
         return "Nothing had to be done."
     lines = [_summary([step for phase in phases for step in phase.steps])]
@@ -108,7 +225,7 @@ def text(phases: Sequence[Phase], detail: str = "steps") -> str:
     for phase in phases:
         lines += ["", phase.title, *_definitions(phase, detail)]
         if detail != "phases":
-            for step in together(phase.steps, detail):
+            for step in _together(phase.steps, detail):
                 lines += _step(number, step, detail)
                 number += 1
         lines += _results(phase)
@@ -117,12 +234,8 @@ def text(phases: Sequence[Phase], detail: str = "steps") -> str:
     return "\n".join(lines)
 
 
-def together(steps: Sequence[Step], detail: str = "steps") -> list[Step]:
-    """The steps as they are shown: in a phase with very many, those of one rule are put together.
-
-    >>> together([])
-    []
-    """
+def _together(steps: Sequence[Step], detail: str = "steps") -> list[Step]:
+    """The steps as they are shown: in a phase with very many, those of one rule are put together."""
     if len(steps) <= STEPS or detail == "all":
         return list(steps)
     merged: dict[str, Step] = {}
@@ -189,13 +302,7 @@ def _checked(step: Step) -> list[str]:
 
 
 def equation(place: Place) -> list[str]:
-    """The two sides of a place, in one line if they fit.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> x = Variable("x", ["i"])
-    >>> equation(Place(x * x, x**2))
-    ['       x[i] x[i] = x[i]^2']
-    """
+    """The two sides of a place, in one line if they fit."""
     before, after = map(_cut, place.sides)
     if "\n" not in before + after and len(before) + len(after) < _WIDTH:
         return [f"{_INDENT}{before} = {after}"]
@@ -222,16 +329,12 @@ def _counted(names: Iterable[str]) -> str:
     return ", ".join(name if n == 1 else f"{name} ×{n}" for name, n in counts.items())
 
 
-def html(phases: Sequence[Phase]) -> str:
-    """The derivation as HTML: a card for each step, folded phases.
-
-    >>> html([])
-    '<div class="tensorgrad-eg-derivation"></div>'
-    """
+def _html(phases: Sequence[Phase]) -> str:
+    """The derivation as HTML: a card for each step, folded phases."""
     parts: list[str] = []
     number = 1
     for phase in phases:
-        steps = together(phase.steps)
+        steps = _together(phase.steps)
         cards = "".join(_card(number + n, step) for n, step in enumerate(steps))
         number += len(steps)
         parts.append(

@@ -20,9 +20,7 @@ from tensorgrad_eg.extract.alias import aliases
 from tensorgrad_eg.extract.extract import Extracted, Searched, extract
 from tensorgrad_eg.extract.priced import Way
 from tensorgrad_eg.rules.files import Rule, RuleFile, rule_files, rules_of
-from tensorgrad_eg.rules.forms import words_in
-from tensorgrad_eg.rules.phases import DIRECTED, GATHERING
-from tensorgrad_eg.rules.vocabulary import alone
+from tensorgrad_eg.rules.forms import DIRECTED, GATHERING, alone, words_in
 
 #: How much dearer a detour may be than what it replaces.
 SLACK = 32.0
@@ -46,16 +44,6 @@ class Runner:
 
     To load the rules takes longer than most of what is done with them. `matches` says how often each rule has
     matched when the plan was made; `sizes` are those of the plan.
-
-    >>> dag = Dag()
-    >>> dag.roots["e"] = dag.put("constant", "pi")
-    >>> runner = Runner()
-    >>> for _ in range(2):
-    ...     with runner.fresh() as engine:
-    ...         engine.load(dag)
-    ...         print(engine.count())
-    1
-    1
     """
 
     def __init__(
@@ -94,15 +82,7 @@ class Runner:
             self.engine.command("(pop)")
 
     def load(self, program: Dag, symbols: Mapping[str, str | int]) -> None:
-        """Puts a program into the e-graph, and what judging rules by cost needs.
-
-        >>> runner = Runner()
-        >>> with runner.fresh() as engine:
-        ...     runner.load(Dag(), {})
-        ...     runner.judge()
-        ...     engine.count()
-        0
-        """
+        """Puts a program into the e-graph, and what judging rules by cost needs."""
         self.engine.load(program, dict(symbols))
         state_sizes(self.engine, self.sizes)
         self.engine.command(f"(set (slack) {SLACK})")
@@ -113,7 +93,7 @@ class Runner:
         self.engine.run("prospect", saturate=True)
         self.engine.run("orders", saturate=True)
         for rule in self.rules:
-            if rule.ruleset not in DIRECTED | GATHERING and not acts(rule):
+            if rule.ruleset not in DIRECTED | GATHERING and not _acts(rule):
                 self.engine.run(alone(rule.name))
         self.engine.run("volumes", saturate=True)
         self.engine.run("judge")
@@ -125,13 +105,7 @@ class Runner:
         return tuple(rule for rule in directed if matches[rule.name] > before.get(rule.name, 0))
 
     def normal(self, program: Dag, symbols: Mapping[str, str | int], facts: bool = True) -> Snapshot:
-        """The normal form of a program, where every class has one term.
-
-        >>> dag = Dag()
-        >>> dag.roots["e"] = dag.put("constant", "pi")
-        >>> Runner().normal(dag, {}).size
-        1
-        """
+        """The normal form of a program, where every class has one term."""
         with self.fresh(facts) as engine:
             engine.load(program, dict(symbols))
             engine.normalise()
@@ -139,7 +113,7 @@ class Runner:
 
 
 @dataclass(frozen=True)
-class Move:
+class _Move:
     """The rules of one step in their order, and the program they led to."""
 
     rules: tuple[Rule, ...]
@@ -150,14 +124,14 @@ class Move:
 
 def descend(
     runner: Runner, start: Dag, symbols: Mapping[str, str | int], goal: int, cost: int
-) -> Iterator[Move]:
+) -> Iterator[_Move]:
     """Moves from a program, which has a cost, towards one that costs `goal`.
 
     Each is the best that one rule can do or, where none can do anything, two of them.
 
     Example: see `tensorgrad_eg.explain.ledger`.
     """
-    begun, tries = Move((), start, cost, symbols), _TRIES
+    begun, tries = _Move((), start, cost, symbols), _TRIES
     while begun.cost > goal and tries > 0 and len(begun.program.nodes) <= _LARGEST:
         turn = _Turn(runner, begun, goal, tries)
         found, tries = turn.best(), turn.tries
@@ -167,13 +141,8 @@ def descend(
         begun = found
 
 
-def acts(rule: Rule) -> bool:
-    """Whether a rule equates terms; others list and judge.
-
-    >>> from tensorgrad_eg.rules.forms import Form
-    >>> acts(Rule("same", "search", "a.egg", 1, Form(["rewrite", "a", "b"])))
-    True
-    """
+def _acts(rule: Rule) -> bool:
+    """Whether a rule equates terms; others list and judge."""
     return rule.form[0] == "rewrite" or "union" in words_in(rule.form)
 
 
@@ -182,15 +151,15 @@ class _Turn:
     """Looks for the next program of a descent."""
 
     runner: Runner
-    begun: Move
+    begun: _Move
     goal: int
     tries: int
-    found: Move | None = None
+    found: _Move | None = None
 
-    def best(self) -> Move | None:
+    def best(self) -> _Move | None:
         """The cheapest program after one rule or, if there is none, after two."""
         runner, program = self.runner, self.begun.program
-        rules = [r for r in runner.matched(DIRECTED) if acts(r) and r.name != _HELPER]
+        rules = [r for r in runner.matched(DIRECTED) if _acts(r) and r.name != _HELPER]
         with runner.fresh() as engine:
             before = dict(engine.matches)
             runner.load(program, self.begun.symbols)
@@ -239,7 +208,7 @@ class _Turn:
         cost = flops(extracted)
         if self.goal <= cost < (self.found or self.begun).cost:
             program, symbols = program_of(extracted, roots)
-            self.found = Move(tuple(dict.fromkeys(rules)), program, cost, symbols)
+            self.found = _Move(tuple(dict.fromkeys(rules)), program, cost, symbols)
 
 
 def flops(found: Extracted) -> int:
@@ -265,7 +234,7 @@ class Connecting:
         """
         found: dict[Rule, None] = {}
         for one, other in pairs:
-            needed = self._needed(self._program(one, other), list(filter(acts, self.runner.matched())))
+            needed = self._needed(self._program(one, other), list(filter(_acts, self.runner.matched())))
             if needed is None:
                 return None
             found |= dict.fromkeys(needed)

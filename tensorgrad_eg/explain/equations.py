@@ -262,15 +262,7 @@ class _Tables:
 
 
 class Expansion:
-    """Terms with all equations put in.
-
-    >>> terms = Terms({"i": "n"})
-    >>> x = terms.put("variable", ("x", ("i",)))
-    >>> d = terms.put("slope", "exp", x)
-    >>> expansion = Expansion(terms, {d: terms.put("apply", "exp", x)})
-    >>> expansion.of(terms.put("power", Fraction(2), d)) == terms.put("power", Fraction(2), expansion.of(d))
-    True
-    """
+    """Terms with all equations put in."""
 
     def __init__(self, terms: Terms, equations: Mapping[int, int]) -> None:
         """Of these equations, left-hand sides to right-hand sides."""

@@ -10,11 +10,10 @@ from tensorgrad_eg.errors import DetailError
 from tensorgrad_eg.explain.derivation import Derivation
 from tensorgrad_eg.explain.descent import Runner
 from tensorgrad_eg.explain.ledger import Ledger
-from tensorgrad_eg.explain.naming import Writer
-from tensorgrad_eg.explain.replay import Replay, directed_phase
+from tensorgrad_eg.explain.replay import Replay, Writer, directed_phase
 from tensorgrad_eg.explain.terms import Terms
 from tensorgrad_eg.expr import Tensor, Variable, variables
-from tensorgrad_eg.expr.sizes import empty
+from tensorgrad_eg.expr.walk import empty
 from tensorgrad_eg.search import Search
 
 Detail = Literal["phases", "steps", "all"]

@@ -31,11 +31,6 @@ class Notation:
     """Writes terms.
 
     `names` are those of intermediate tensors, `reads` those of single readings of a variable.
-
-    >>> terms = Terms({"i": "n"})
-    >>> x = terms.put("variable", ("x", ("i",)))
-    >>> print(Notation(terms, {"x": Variable("x", ["i"])}).expression(terms.put("slope", "tanh", x)))
-    tanh'(x[i])
     """
 
     def __init__(

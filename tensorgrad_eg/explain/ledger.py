@@ -14,11 +14,10 @@ from itertools import pairwise
 
 from tensorgrad_eg.egraph.term import Dag, Snapshot, dag_of, smallest
 from tensorgrad_eg.emit.compiled import Compiled
+from tensorgrad_eg.explain.derivation import JOINT, Phase, Place, Step
 from tensorgrad_eg.explain.descent import Connecting, Runner, descend, flops, program_of
 from tensorgrad_eg.explain.expressions import Notation
-from tensorgrad_eg.explain.naming import Pair, Writer
-from tensorgrad_eg.explain.replay import places
-from tensorgrad_eg.explain.steps import JOINT, Phase, Place, Step
+from tensorgrad_eg.explain.replay import Pair, Writer, places
 from tensorgrad_eg.expr import Rename, Variable
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.pieces import Pieces, Summand
@@ -26,7 +25,7 @@ from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor
 from tensorgrad_eg.program.cost import total_flops
 from tensorgrad_eg.rules.files import Rule
-from tensorgrad_eg.rules.phases import DIRECTED
+from tensorgrad_eg.rules.forms import DIRECTED
 from tensorgrad_eg.search import Search
 
 #: What is done beside the rules: said of a step in the place of a rule.
@@ -50,7 +49,7 @@ _TITLES = {
 
 
 @dataclass(frozen=True)
-class Program:
+class _Program:
     """A program on the way to the plan: what it costs, what led to it, and what changed.
 
     What led to it are `rules` or, where no rule is needed, something with a `name`.
@@ -83,26 +82,26 @@ class Ledger:
         self.found = list(self._starts())
         self.found += self._search()
         passes = zip(_PASSES, self.search.passes(self.plan.sizes), strict=True)
-        self.found += [Program(total_flops(program), name=name, phase="program") for name, program in passes]
-        self.found.append(Program(self.plan.flops, name="results as they are asked for", phase="program"))
+        self.found += [_Program(total_flops(program), name=name, phase="program") for name, program in passes]
+        self.found.append(_Program(self.plan.flops, name="results as they are asked for", phase="program"))
 
-    def _starts(self) -> Iterator[Program]:
+    def _starts(self) -> Iterator[_Program]:
         """The programs from the one that is written down to the one that the search begins with."""
         derived, sizes = self.search.derived, self.plan.sizes
         written = derived.dag if derived.plain is None else derived.plain
         snapshot = self.runner.normal(written, derived.symbols, facts=False)
         apart = {at: Alias(at, tuple(sorted(snapshot.free[at]))) for at in smallest(snapshot)}
-        yield Program(tree_cost(snapshot, sizes, apart))
+        yield _Program(tree_cost(snapshot, sizes, apart))
         known = aliases(snapshot)
         pairs = tuple(self._shared(price(snapshot, sizes, known)))
-        yield Program(tree_cost(snapshot, sizes, known), pairs, name=SHARED, phase="sharing")
+        yield _Program(tree_cost(snapshot, sizes, known), pairs, name=SHARED, phase="sharing")
         if derived.plain is not None:
             yield self._changed(self._cost(derived.dag), written, derived.dag, phase="facts")
         if self.search.pieces is not None:
             pairs = tuple(self._in_pieces(self.search.pieces))
-            yield Program(self._cost(self.search.searched.dag), pairs, name=PIECES, phase="pieces")
+            yield _Program(self._cost(self.search.searched.dag), pairs, name=PIECES, phase="pieces")
 
-    def _search(self) -> Iterator[Program]:
+    def _search(self) -> Iterator[_Program]:
         """Another order of differentiation if it leads towards the plan, and the descent from there.
 
         Where that does not lead to the program that was found, this one follows.
@@ -124,7 +123,7 @@ class Ledger:
             last = self._changed(goal, begun, program)
             yield replace(last, name=PASSES) if extracted.passes else self._connected(last)
 
-    def _connected(self, last: Program) -> Program:
+    def _connected(self, last: _Program) -> _Program:
         """The program with the rules that led to it, if they are found."""
         rules = Connecting(self.runner, self.writer.terms).rules(last.pairs)
         return replace(last, rules=rules or (), name=JOINT if rules is None else SHARED)
@@ -134,14 +133,14 @@ class Ledger:
 
     def _changed(
         self, cost: int, before: Dag, after: Dag, rules: tuple[Rule, ...] = (), phase: str = "search"
-    ) -> Program:
+    ) -> _Program:
         """A program, with the parts that changed; the results themselves where they are not other terms."""
         pairs = list(zip(self._results(before), self._results(after), strict=True))
         found: dict[Pair, None] = {}
         for pair in pairs:
             found |= dict.fromkeys(places(self.writer.terms, self.writer.values, *pair))
         place = next((n for n, (one, other) in enumerate(pairs) if one != other), 0)
-        return Program(cost, tuple(found) or (pairs[place],), rules, phase=phase, place=place)
+        return _Program(cost, tuple(found) or (pairs[place],), rules, phase=phase, place=place)
 
     def _results(self, program: Dag) -> list[int]:
         """The results of a program as terms."""
@@ -212,7 +211,7 @@ class Ledger:
             phases += [self._phase(name, title, own)] if own else []
         return phases
 
-    def _name(self, programs: Iterable[Program]) -> None:
+    def _name(self, programs: Iterable[_Program]) -> None:
         """Names tensors that are one under several names, and parts of long equations."""
         listed, writer = list(programs), self.writer
         for other in listed:
@@ -222,7 +221,7 @@ class Ledger:
         writer.naming.adopt()
         writer.shorten(other.pairs for other in listed)
 
-    def _phase(self, name: str, title: str, moves: Sequence[tuple[int, Program]]) -> Phase:
+    def _phase(self, name: str, title: str, moves: Sequence[tuple[int, _Program]]) -> Phase:
         notation = self.writer.notation
         steps = [self._step(cost, other, notation) for cost, other in moves]
         mentioned = [at for _, other in moves for pair in other.pairs for at in pair]
@@ -232,7 +231,7 @@ class Ledger:
             title = title.replace("Program", "Symmetry") + f", one half computed of {', '.join(halves)}"
         return Phase(name, title, self.writer.definitions(mentioned, notation, order=True), tuple(steps), ())
 
-    def _step(self, cost: int, other: Program, notation: Notation) -> Step:
+    def _step(self, cost: int, other: _Program, notation: Notation) -> Step:
         *also, last = other.rules or (None,)
         step = self.writer.step(last, other.phase, other.pairs, notation, self._output(other.place))
         if last is None:
@@ -274,11 +273,7 @@ class Ledger:
 
 
 def tree_cost(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] | None = None) -> int:
-    """The flops of a program, each tensor by its own shortest way; without `alias`, one tensor is paid once.
-
-    >>> tree_cost(Snapshot({}, {}, {}), {})
-    0
-    """
+    """The flops of a program, each tensor by its shortest way; without `alias`, one tensor is paid once."""
     priced = price(snapshot, sizes, alias)
     solution = Extractor(priced, [priced.root(name) for name in snapshot.roots]).tree_choice()
     return priced.flops(solution.choice.values())

@@ -47,9 +47,6 @@ class Direction:
     In reverse mode `root` is differentiated, and `consumers` lists who reads each term. In forward mode each
     source is varied along its seed, and `tips` are the new edges. What was asked for, and is no step on the
     way, also has its `variable`, and the labels of its new edges or what the variable moves `along`.
-
-    >>> Direction(root=3).tips
-    frozenset()
     """
 
     root: int = -1
@@ -61,11 +58,7 @@ class Direction:
     along: Tensor | None = None
 
     def readers(self, at: int) -> tuple[int, ...]:
-        """Who reads a term, once for each time it does.
-
-        >>> Direction(consumers=((0, (1, 1)),)).readers(0)
-        (1, 1)
-        """
+        """Who reads a term, once for each time it does."""
         return dict(self.consumers).get(at, ())
 
 
@@ -73,11 +66,6 @@ class Terms:
     """Terms, with the size symbol of every label and the meaning of every direction.
 
     Two that differ in bound names and in the order of factors alone have one `form`.
-
-    >>> terms = Terms({"i": "n"})
-    >>> x = terms.put("variable", ("x", ("i",)))
-    >>> terms.put("scale", Fraction(1), x) == x
-    True
     """
 
     def __init__(self, symbols: Mapping[str, str | int] | None = None) -> None:
@@ -92,13 +80,7 @@ class Terms:
         self._usual: dict[int, int] = {}
 
     def learn(self, symbols: Mapping[str, str | int]) -> None:
-        """Takes in the size symbols of labels that are new.
-
-        >>> terms = Terms({"i": "n"})
-        >>> terms.learn({"i": "m", "j": "m"})
-        >>> terms.symbols
-        {'i': 'n', 'j': 'm'}
-        """
+        """Takes in the size symbols of labels that are new."""
         for label, symbol in symbols.items():
             self.symbols.setdefault(label, symbol)
 
@@ -115,23 +97,12 @@ class Terms:
         return self.node(at).number if self.node(at).op == "number" else None
 
     def atomic(self, at: int) -> bool:
-        """Whether a term is a derivative that is not worked out, perhaps under other names.
-
-        >>> terms = Terms({"i": "n"})
-        >>> terms.atomic(terms.put("slope", "exp", terms.put("variable", ("x", ("i",)))))
-        True
-        """
+        """Whether a term is a derivative that is not worked out, perhaps under other names."""
         node = self.node(at)
         return node.op in SYMBOLS or (node.op == "rename" and self.atomic(node.children[0]))
 
     def put(self, op: str, payload: Payload = None, *children: int) -> int:
-        """The number of a term; numbers are worked out: 1·a is a, a + a is 2a.
-
-        >>> terms = Terms({"i": "n", "j": "n"})
-        >>> x = terms.put("variable", ("x", ("i",)))
-        >>> terms.node(terms.put("rename", ("i", "j"), x))
-        ENode(op='variable', payload=('x', ('j',)), children=())
-        """
+        """The number of a term; numbers are worked out: 1·a is a, a + a is 2a."""
         match op, payload:
             case "rename", _:
                 return self.rename(children[0], renaming(payload))
@@ -157,13 +128,7 @@ class Terms:
         return self._put(op, payload, *children)
 
     def product(self, factors: Iterable[int]) -> int:
-        """The product of terms, entry by entry.
-
-        >>> terms = Terms({"i": "n"})
-        >>> x = terms.put("variable", ("x", ("i",)))
-        >>> terms.product([x]) == x
-        True
-        """
+        """The product of terms, entry by entry."""
         at = self._put("number", Fraction(1))
         for factor in factors:
             at = self.put("contract", frozenset(), at, factor)
@@ -224,13 +189,7 @@ class Terms:
 
     # -- other names for edges
     def rename(self, at: int, names: Mapping[str, str]) -> int:
-        """The term with other names for its edges, exchanged all at once and written down at the variables.
-
-        >>> terms = Terms({"i": "n", "j": "n"})
-        >>> a = terms.put("variable", ("A", ("i", "j")))
-        >>> terms.node(terms.rename(a, {"i": "j", "j": "i"})).payload
-        ('A', ('j', 'i'))
-        """
+        """The term with other names for its edges, exchanged all at once, written at the variables."""
         root = self._read(at, names)
         for one in parts_first([root], self._inner, self._renamed):
             kids = [self._renamed[part] for part in self._inner(one)]
@@ -258,7 +217,7 @@ class Terms:
         """Whether names cannot go into a term: a diagonal of a softmax is no softmax of a diagonal."""
         node = self.node(at)
         now = [names.get(edge, edge) for edge in self.free(at)]
-        over = [] if binds(node) else [names.get(edge, edge) for edge in node.over]
+        over = [] if _binds(node) else [names.get(edge, edge) for edge in node.over]
         return any(now.count(edge) > 1 for edge in over)
 
     def _aside(self, at: int, names: Mapping[str, str]) -> dict[str, str]:
@@ -266,7 +225,7 @@ class Terms:
         node = self.node(at)
         taken = self.free(at) | set(names.values()) | node.over
         aside: dict[str, str] = {}
-        for edge in sorted(node.over & set(names.values())) if binds(node) else ():
+        for edge in sorted(node.over & set(names.values())) if _binds(node) else ():
             aside[edge] = edge + "'"
             while aside[edge] in taken:
                 aside[edge] += "'"
@@ -282,7 +241,7 @@ class Terms:
         if node.op in SYMBOLS or self._stays(at, names):
             return self.read_as(at, names)
         if node.over:
-            new = self._aside(at, names) if binds(node) else names
+            new = self._aside(at, names) if _binds(node) else names
             return self.put(node.op, frozenset(new.get(edge, edge) for edge in node.over), *kids)
         match node.op:
             case "variable":
@@ -297,14 +256,7 @@ class Terms:
 
     # -- what counts as the same
     def plain(self, root: int) -> int:
-        """The term with the shortest names for bound edges: terms that differ in these alone are one.
-
-        >>> terms = Terms({"i": "n", "i'": "n"})
-        >>> reads = {edge: terms.put("variable", ("x", (edge,))) for edge in ("i", "i'")}
-        >>> one, other = (terms.put("reduce", frozenset([edge]), x) for edge, x in reads.items())
-        >>> terms.plain(one) == terms.plain(other) == one
-        True
-        """
+        """The term with the shortest names for bound edges: terms that differ in these alone are one."""
         for at in parts_first([root], self._open, self._plain):
             kids = [self._plain[part] for part in self._open(at)]
             self._plain[at] = self._rebound(self.node(at), kids) if kids else at
@@ -319,7 +271,7 @@ class Terms:
         if node.op == "rename":
             inner = self.rename(kids[0], renaming(node.payload))
             return inner if self.node(inner).op == "rename" else self.plain(inner)
-        over = node.over if binds(node) else ()
+        over = node.over if _binds(node) else ()
         taken = frozenset[str]().union(*map(self.free, kids)).difference(over)
         names: dict[str, str] = {}
         for label in sorted(over):
@@ -337,12 +289,7 @@ class Terms:
         return name
 
     def form(self, root: int) -> int:
-        """A number that is the same for terms that differ only in bound names and in the order of factors.
-
-        >>> terms = Terms({"i": "n"})
-        >>> terms.form(terms.put("variable", ("x", ("i",))))
-        0
-        """
+        """A number that is the same for terms that differ only in bound names and in the order of factors."""
         at = self.plain(root)
         for one in self.dag.reachable([at]) if at not in self._forms else ():
             if one not in self._forms:
@@ -354,14 +301,7 @@ class Terms:
         return self._forms[at]
 
     def usual(self, root: int) -> int:
-        """The plain term with factors and terms in the order in which they were first written.
-
-        >>> terms = Terms({"i": "n"})
-        >>> x, y = (terms.put("variable", (name, ("i",))) for name in "xy")
-        >>> first, other = (terms.put("contract", frozenset(), *pair) for pair in ((x, y), (y, x)))
-        >>> terms.usual(first) == terms.usual(other) == first, first == other
-        (True, False)
-        """
+        """The plain term with factors and terms in the order in which they were first written."""
         done: dict[int, int] = {}
         top = self.plain(root)
         for at in self.dag.reachable([top]):
@@ -377,13 +317,7 @@ class Terms:
         symbols: bool = False,
         top: int = -1,
     ) -> set[int]:
-        """The parts of terms, down to where to stop (but at `top`); by `symbols` also what these are of.
-
-        >>> terms = Terms({"i": "n"})
-        >>> x = terms.put("variable", ("x", ("i",)))
-        >>> sorted(terms.reach([terms.put("slope", "exp", x)]))
-        [0, 1]
-        """
+        """The parts of terms, down to where to stop (but at `top`); by `symbols` also what these are of."""
         seen: set[int] = set()
         stack = list(roots)
         while stack:
@@ -402,29 +336,17 @@ class Terms:
         return seen
 
 
-def binds(node: ENode) -> bool:
-    """Whether an operation sums over the edges of its payload.
-
-    >>> binds(ENode("logsumexp", frozenset("k"), (0,))), binds(ENode("softmax", frozenset("k"), (0,)))
-    (True, False)
-    """
+def _binds(node: ENode) -> bool:
+    """Whether an operation sums over the edges of its payload."""
     return node.op in OPERATIONS and OPERATIONS[node.op].binds
 
 
 def pairs(payload: Payload) -> list[tuple[str, str]]:
-    """The names in a payload, two by two.
-
-    >>> pairs(("i", "j", "k", "l"))
-    [('i', 'j'), ('k', 'l')]
-    """
+    """The names in a payload, two by two."""
     names = [str(name) for name in payload] if isinstance(payload, tuple) else []
     return list(zip(names[::2], names[1::2], strict=True))
 
 
 def renaming(payload: Payload) -> dict[str, str]:
-    """Which edges a rename reads under which names: one pair in a program, any number in a term.
-
-    >>> renaming(("i", "j")), renaming(("i", "j", "k", "l"))
-    ({'i': 'j'}, {'i': 'j', 'k': 'l'})
-    """
+    """Which edges a rename reads under which names: one pair in a program, any number in a term."""
     return dict(pairs(payload))

@@ -22,7 +22,7 @@ from tensorgrad_eg.explain.terms import Direction, Terms, renaming
 from tensorgrad_eg.expr import arrays
 from tensorgrad_eg.expr.arrays import Numpy
 from tensorgrad_eg.expr.operations import ENode
-from tensorgrad_eg.verify.facts import Draw, edge_sizes
+from tensorgrad_eg.verify.evaluate import Draw, edge_sizes
 from tensorgrad_eg.verify.slopes import jacobian, slope, tangent
 from tensorgrad_eg.verify.tape import Node, Tape
 

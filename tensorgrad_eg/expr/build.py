@@ -1,9 +1,12 @@
-"""What operators and `einsum` build. Only the trivial is simplified here, as x + 0 and 1·x: rules do more.
+"""What operators, `einsum` and derivatives build. Only the trivial is simplified here, as x + 0 and 1·x:
+rules do more.
 
 >>> from tensorgrad_eg.expr.leaves import Variable
->>> x = Variable("x", ["k"])
+>>> A, x, v, g = Variable("A", ["i", "k"]), Variable("x", ["k"]), Variable("v", ["k"]), Variable("g", ["i"])
 >>> add(x, Number(0)) is x, scale(1, x) is x
 (True, True)
+>>> jacobian(A @ x, x).edges, jvp(A @ x, x, v).edges, vjp(A @ x, x, g).edges
+(('i', 'k'), ('i',), ('k',))
 """
 
 from __future__ import annotations
@@ -12,20 +15,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from tensorgrad_eg.errors import NumberError, OperandError, SubscriptsError, SumEdgeError, listing, suggestion
-from tensorgrad_eg.expr.compound import Add, Contract, Power, Reduce, Rename, Scale
-from tensorgrad_eg.expr.leaves import Delta, Number, brief, check_tensor, merge
-from tensorgrad_eg.expr.names import Edges, Numeric, Size, flatten, fresh, rational
-from tensorgrad_eg.expr.tensor import Tensor
+from tensorgrad_eg.expr.compound import (
+    Add,
+    Contract,
+    Derivative,
+    Names,
+    Power,
+    Reduce,
+    Rename,
+    Scale,
+    Tangent,
+    check_variable,
+)
+from tensorgrad_eg.expr.leaves import Delta, Number, Variable, brief, check_tensor, merge, require
+from tensorgrad_eg.expr.tensor import Edges, Numeric, Size, Tensor, derivative_names, flatten, fresh, rational
+from tensorgrad_eg.expr.walk import postorder
 
 
 def product(factors: Iterable[Tensor], over: Sequence[str] = ()) -> Tensor:
-    """Multiply from left to right, and sum over each edge as soon as its last factor is in.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> x = Variable("x", ["k"])
-    >>> print(product([Number(2), x, x], ["k"]))
-    2 Σ_k x[k] x[k]
-    """
+    """Multiply from left to right, and sum over each edge as soon as its last factor is in."""
     number, tensors = Fraction(1), []
     for factor in factors:
         if isinstance(factor, Number):
@@ -41,13 +49,7 @@ def product(factors: Iterable[Tensor], over: Sequence[str] = ()) -> Tensor:
 
 
 def labelled(tensor: Tensor, labels: Sequence[str]) -> Tensor:
-    """Name the axes of a tensor, in order; a label that repeats takes the diagonal.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> A = Variable("A", i="n", k="n")
-    >>> print(labelled(A, ["p", "q"]), "and", labelled(A, ["p", "p"]))
-    A[p,q] and A[p,p]
-    """
+    """Name the axes of a tensor, in order; a label that repeats takes the diagonal."""
     names: list[str] = []
     for label in labels:
         names.append(fresh(label, [*labels, *names]) if label in names else label)
@@ -72,11 +74,7 @@ def _fold(tensors: Sequence[Tensor], over: Sequence[str]) -> Tensor:
 
 
 def ones(shape: Mapping[str, Size]) -> Tensor:
-    """Return the tensor with these edges, of these sizes, that is 1 everywhere; without edges the number.
-
-    >>> ones({})
-    Number(1)
-    """
+    """Return the tensor with these edges, of these sizes, that is 1 everywhere; without edges the number."""
     result: Tensor = Number(1)
     for edge, size in shape.items():
         other = fresh(edge, shape)
@@ -104,11 +102,7 @@ def spread(tensor: Tensor, shape: Mapping[str, Size]) -> Tensor:
 
 
 def edges_of_ones(tensor: Tensor) -> tuple[str, ...] | None:
-    """Return the edges of a tensor that `ones` has made, or nothing for any other.
-
-    >>> edges_of_ones(ones({"i": "n"})), edges_of_ones(Number(1))
-    (('i',), None)
-    """
+    """Return the edges of a tensor that `ones` has made, or nothing for any other."""
     match tensor:
         case Reduce(over, Delta(i, j)) if over in ({i}, {j}):
             return tensor.edges
@@ -162,12 +156,7 @@ def scale(factor: Numeric, arg: Tensor) -> Tensor:
 
 
 def multiply(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply pointwise; a number is a factor.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> print(multiply(Variable("A", ["i", "k"]), Variable("x", ["k"])))
-    A[i,k] x[k]
-    """
+    """Multiply pointwise; a number is a factor."""
     if isinstance(left, Number):
         return scale(left.value, right)
     if isinstance(right, Number):
@@ -176,33 +165,18 @@ def multiply(left: Tensor, right: Tensor) -> Tensor:
 
 
 def matmul(left: Tensor, right: Tensor) -> Tensor:
-    """Multiply and sum over every edge the two share.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> print(matmul(Variable("x", ["k"]), Variable("y", ["k"])))
-    Σ_k x[k] y[k]
-    """
+    """Multiply and sum over every edge the two share."""
     shared = [edge for edge in left.edges if edge in right.shape]
     return Contract(shared, left, right) if shared else multiply(left, right)
 
 
 def divide(left: Tensor, right: Tensor) -> Tensor:
-    """Divide pointwise.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> print(divide(Number(1), Variable("x", ["k"])))
-    1 / x[k]
-    """
+    """Divide pointwise."""
     return multiply(left, power(right, -1))
 
 
 def power(arg: Tensor, exponent: Numeric | Tensor) -> Tensor:
-    """Raise every entry to a rational power.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> power(Variable("x"), 1) is Variable("x")
-    True
-    """
+    """Raise every entry to a rational power."""
     if isinstance(exponent, Tensor):
         raise OperandError(
             f"the exponent of {brief(arg)} is a tensor, {brief(exponent)}; exponents are numbers. "
@@ -219,45 +193,23 @@ def power(arg: Tensor, exponent: Numeric | Tensor) -> Tensor:
 
 
 def reduce(arg: Tensor, *edges: Edges) -> Tensor:
-    """Sum over these edges; over none it is the tensor itself.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> reduce(Variable("x", ["k"])) is Variable("x", ["k"])
-    True
-    """
+    """Sum over these edges; over none it is the tensor itself."""
     names = flatten(edges)
     return Reduce(names, arg) if names else arg
 
 
 def rename(arg: Tensor, mapping: Mapping[str, str]) -> Tensor:
-    """Give edges other names, merging this with a renaming that is there already.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> x = Variable("x", ["k"])
-    >>> rename(rename(x, {"k": "p"}), {"p": "k"}) is x
-    True
-    """
+    """Give edges other names, merging this with a renaming that is there already."""
     return relabel(Rename(arg, mapping))
 
 
 def transpose(arg: Tensor, *edges: Edges) -> Tensor:
-    """Put all edges in this order.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> A = Variable("A", ["i", "k"])
-    >>> transpose(A, "i", "k") is A
-    True
-    """
+    """Put all edges in this order."""
     return relabel(Rename(arg, {}, edges=flatten(edges)))
 
 
 def relabel(outer: Rename) -> Tensor:
-    """Return a renaming merged with one below it, or the tensor itself if nothing is renamed.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> relabel(Rename(Variable("x", ["k"]), {})) is Variable("x", ["k"])
-    True
-    """
+    """Return a renaming merged with one below it, or the tensor itself if nothing is renamed."""
     inner = outer.arg
     if isinstance(inner, Rename):
         first, second = dict(inner.mapping), dict(outer.mapping)
@@ -325,3 +277,80 @@ def _check(subscripts: str, inputs: list[str], output: str, tensors: tuple[Tenso
                 f"'{letter}' occurs twice in the output of '{subscripts}'. For a diagonal matrix multiply "
                 f"with the identity: einsum(…) * delta('{letter}', 'other')."
             )
+
+
+def gradients(loss: Tensor, variables: Iterable[Variable]) -> list[Tensor]:
+    """Return the derivative of one tensor with respect to each of these variables.
+
+    >>> A, x = Variable("A", ["k"]), Variable("x", ["k"])
+    >>> [gradient.edges for gradient in gradients(A @ x, [A, x])]
+    [('k',), ('k',)]
+    """
+    return [Derivative(loss, variable) for variable in variables]
+
+
+def jacobian(e: Tensor, x: Variable, names: Names | None = None) -> Tensor:
+    """Return all partial derivatives: the edges of e, then those of x.
+
+    >>> x = Variable("x", ["k"])
+    >>> jacobian(x * x, x).edges
+    ('k', 'k_')
+    """
+    return Derivative(e, x, names)
+
+
+def hessian(
+    loss: Tensor,
+    x: Variable,
+    y: Variable | None = None,
+    names: tuple[Names | None, Names | None] = (None, None),
+) -> Tensor:
+    """Return the second derivatives by x, then by x again or by y; `names` has names for each of the two.
+
+    >>> A, x = Variable("A", i="n", j="n"), Variable("x", ["n"])
+    >>> quadratic = x.rename(n="i") @ A @ x.rename(n="j")
+    >>> hessian(quadratic, x).edges, hessian(quadratic, x, names=(["p"], ["q"])).edges
+    (('n', 'n_'), ('p', 'q'))
+    """
+    return Derivative(Derivative(loss, x, names[0]), x if y is None else y, names[1])
+
+
+def jvp(e: Tensor, x: Variable, v: Tensor) -> Tensor:
+    """Return how e moves when x moves along v: forward mode.
+
+    >>> x, v = Variable("x", ["k"]), Variable("v", ["k"])
+    >>> print(jvp(x * x, x, v))
+    ∂(x[k] x[k])/∂x · (v[k])
+    """
+    return Tangent(e, x, v)
+
+
+def vjp(e: Tensor, x: Variable, g: Tensor) -> Tensor:
+    """Return what a cotangent g of e contributes to the gradient by x: reverse mode. It has the edges of x.
+
+    >>> A, x, g = Variable("A", ["i", "k"]), Variable("x", ["k"]), Variable("g", ["i"])
+    >>> vjp(A @ x, x, g).edges
+    ('k',)
+    """
+    require(e, merge((g,)), SumEdgeError)
+    merge((e, g))
+    if x not in postorder([g]):
+        return Derivative(Contract(e.edges, e, g), check_variable(x))  # one reverse pass, and no Jacobian
+    names = derivative_names(e.edges, check_variable(x).edges)
+    product = Contract(e.edges, Derivative(e, x, names), g)
+    return product.rename(dict(zip(names, x.edges, strict=True)))
+
+
+def hvp(loss: Tensor, x: Variable, v: Tensor) -> Tensor:
+    """Return the Hessian of a scalar times v, without the Hessian. It has the edges of x.
+
+    >>> x, v = Variable("x", ["k"]), Variable("v", ["k"])
+    >>> hvp(x @ x, x, v).edges
+    ('k',)
+    """
+    if loss.edges:
+        raise SumEdgeError(
+            f"a Hessian-vector product is that of a number, but {brief(loss)} has edges: "
+            f"{', '.join(loss.edges)}. Sum it first, as in F.sum(e), or use jvp(jacobian(e, x), x, v)."
+        )
+    return Tangent(Derivative(loss, x), x, v)

@@ -22,11 +22,22 @@ from tensorgrad_eg.errors import (
     UnknownEdgeError,
     UnknownFunctionError,
 )
+from tensorgrad_eg.expr.arrays import POINTWISE
 from tensorgrad_eg.expr.leaves import Variable, brief, merge, require
-from tensorgrad_eg.expr.names import Edges, Numeric, check_name, derivative_names, distinct, flatten, rational
 from tensorgrad_eg.expr.operations import on_several
-from tensorgrad_eg.expr.pointwise import POINTWISE
-from tensorgrad_eg.expr.tensor import Tensor, intern
+from tensorgrad_eg.expr.tensor import (
+    Edges,
+    Numeric,
+    Tensor,
+    check_name,
+    derivative_names,
+    distinct,
+    flatten,
+    intern,
+    rational,
+)
+
+Names = Mapping[str, str] | Sequence[str]
 
 
 class Contract(Tensor):
@@ -277,9 +288,6 @@ def _fibre(function: str, over: Edges, arg: Tensor) -> frozenset[str]:
     return frozenset(names)
 
 
-Names = Mapping[str, str] | Sequence[str]
-
-
 class Derivative(Tensor):
     """All partial derivatives of a tensor by the entries of a variable, whose edges come after its own.
 
@@ -329,11 +337,7 @@ class Tangent(Tensor):
 
 
 def check_variable(wrt: object) -> Variable:
-    """Return a variable, or say that what was given is none.
-
-    >>> check_variable(Variable("x")).name
-    'x'
-    """
+    """Return a variable, or say that what was given is none."""
     if not isinstance(wrt, Variable):
         raise NotAVariableError.of(brief(wrt) if isinstance(wrt, Tensor) else repr(wrt))
     return wrt

@@ -18,8 +18,7 @@ from tensorgrad_eg.errors import SizeError, SumEdgeError, UnknownEdgeError
 from tensorgrad_eg.expr import build
 from tensorgrad_eg.expr.compound import Apply, Contract, LogSumExp, Softmax
 from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, brief, check_tensor, extent, require
-from tensorgrad_eg.expr.names import Edges, Numeric, flatten
-from tensorgrad_eg.expr.tensor import Tensor
+from tensorgrad_eg.expr.tensor import Edges, Numeric, Tensor, flatten
 
 pi = Constant("pi")
 

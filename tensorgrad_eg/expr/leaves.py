@@ -20,29 +20,28 @@ from tensorgrad_eg.errors import (
     UnknownEdgeError,
     UnknownFunctionError,
 )
-from tensorgrad_eg.expr.names import Edges, Numeric, Size, check_name, check_size, distinct, rational
-from tensorgrad_eg.expr.tensor import Tensor, intern
+from tensorgrad_eg.expr.tensor import (
+    Edges,
+    Numeric,
+    Size,
+    Tensor,
+    check_name,
+    check_size,
+    distinct,
+    intern,
+    rational,
+)
 
 
 def check_tensor(value: object) -> Tensor:
-    """Return a tensor, or say that what was given is none.
-
-    >>> from tensorgrad_eg.expr.leaves import Number
-    >>> check_tensor(Number(2))
-    Number(2)
-    """
+    """Return a tensor, or say that what was given is none."""
     if not isinstance(value, Tensor):
         raise OperandError.tensor(type(value).__name__)
     return value
 
 
 def merge(tensors: Iterable[Tensor]) -> dict[str, Size]:
-    """Return the union of the edges of tensors, in order of appearance, or name the edge whose sizes differ.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> merge([Variable("A", ["i", "k"]), Variable("x", ["k"])])
-    {'i': 'i', 'k': 'k'}
-    """
+    """Return the union of the edges of tensors, in order, or name the edge whose sizes differ."""
     shape: dict[str, Size] = {}
     owner: dict[str, Tensor] = {}
     for tensor in tensors:
@@ -56,11 +55,7 @@ def merge(tensors: Iterable[Tensor]) -> dict[str, Size]:
 
 
 def require(tensor: Tensor, edges: Iterable[str], error: type[UnknownEdgeError] = UnknownEdgeError) -> None:
-    """Raise the error for the first of these edges that the tensor does not have.
-
-    >>> from tensorgrad_eg.expr.leaves import Variable
-    >>> require(Variable("x", ["i"]), ["i"])
-    """
+    """Raise the error for the first of these edges that the tensor does not have."""
     for edge in edges:
         if edge not in tensor.shape:
             raise error.of(edge, brief(tensor), tensor.edges)

@@ -276,12 +276,7 @@ def on_several() -> dict[str, Operation]:
 def entrywise(
     name: str, noun: str, arity: int, entry: Entry, code: Mapping[str, str], commutes: bool = False
 ) -> Operation:
-    """Return an operation on several tensors, entry by entry.
-
-    >>> maximum = entrywise("maximum", "a maximum", 2, lambda xp, a, b: xp.maximum(a, b), {})
-    >>> maximum.price(Work(read=6, out=6, operands=2))
-    6
-    """
+    """Return an operation on several tensors, entry by entry."""
 
     def value(library: Library, node: ENode, args: Sequence[Labelled], sizes: Sizes) -> Labelled:
         union = tuple(dict.fromkeys(edge for arg in args for edge in arg.edges))

@@ -23,24 +23,174 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
+from typing import NamedTuple
 
-from tensorgrad_eg.errors import UnknownFunctionError
+from tensorgrad_eg.errors import ParseError, TensorgradError, UnknownFunctionError, pointed
 from tensorgrad_eg.expr import build
 from tensorgrad_eg.expr.build import labelled, product, spread
 from tensorgrad_eg.expr.compound import Entrywise
 from tensorgrad_eg.expr.functions import FUNCTIONS, pi
 from tensorgrad_eg.expr.leaves import Extent, Number, Variable, delta
-from tensorgrad_eg.expr.lexer import IDENTITY, Cursor, Token, declare, sizes, tokens
-from tensorgrad_eg.expr.names import distinct
 from tensorgrad_eg.expr.operations import on_several
-from tensorgrad_eg.expr.tensor import Tensor
+from tensorgrad_eg.expr.tensor import Tensor, distinct, fresh
 from tensorgrad_eg.expr.walk import postorder
 
+# What people type or copy from a page, one character for one, so that positions stay.
+_SAME = str.maketrans({"∑": "Σ", "−": "-", "·": "*", "×": "*", "⋅": "*"})
+_TOKEN = re.compile(
+    r"(?P<space>\s+)"
+    r"|(?P<number>(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)"
+    r"|(?P<name>[^\W\d]\w*)"
+    r"|(?P<sign>\*\*|[-+*/^()\[\]{},|])"
+)
+
+DEEPEST = 60
+IDENTITY = ("δ", "delta")
 # How many tensors a function takes before its edges; the others take one.
 TENSORS = {"dot": 2, "l2_loss": 2, "cross_entropy": 2}
+
+
+class _Token(NamedTuple):
+    """A piece of text: its kind ("number", "name", "sign" or "end"), and where it starts and stops."""
+
+    kind: str
+    text: str
+    start: int
+    stop: int
+
+
+def _tokens(text: str) -> list[_Token]:
+    """Split a text into tokens; the last one is the end."""
+    found: list[_Token] = []
+    plain, position = text.translate(_SAME), 0
+    while position < len(plain):
+        match = _TOKEN.match(plain, position)
+        if match is None or match.lastgroup is None:
+            raise ParseError.at(text, position, f"'{text[position]}' has no meaning here")
+        kind, word = str(match.lastgroup), match.group()
+        if kind == "name" and not word.isidentifier():
+            raise ParseError.at(text, position, f"'{word}' is no name; write powers as in x^2")
+        if kind != "space":
+            found.append(_Token(kind, word, position, match.end()))
+        position = match.end()
+    return [*found, _Token("end", "", len(plain), len(plain))]
+
+
+class _Cursor:
+    """A text, its tokens, and the place that has been reached."""
+
+    def __init__(self, text: str) -> None:
+        """Start at the first token."""
+        self.text = text
+        self.words = _tokens(text)
+        self.place = 0
+        self.depth = 0
+
+    @property
+    def word(self) -> _Token:
+        """The next token."""
+        return self.words[self.place]
+
+    def take(self, *signs: str) -> _Token | None:
+        """Step over the next token if it is one of these signs."""
+        word = self.word
+        if word.kind != "sign" or word.text not in signs:
+            return None
+        self.place += 1
+        return word
+
+    def expect(self, sign: str, also: str = "") -> _Token:
+        """Step over this sign, or raise an error; `also` says what else could stand here."""
+        word = self.take(sign)
+        if word is None:
+            raise self.error(f"expected {also}'{sign}'")
+        return word
+
+    def name(self, what: str) -> _Token:
+        """Step over a name, or say what should be named."""
+        word = self.word
+        if word.kind != "name":
+            raise self.error(f"expected the name of {what}")
+        self.place += 1
+        return word
+
+    def edges(self, opening: str, closing: str) -> tuple[str, ...]:
+        """Step over names in brackets, with commas between."""
+        self.expect(opening)
+        names: list[str] = []
+        while not self.take(closing):
+            if names and not self.take(","):
+                raise self.error(f"expected ',' or '{closing}'")
+            names.append(self.name("an edge").text)
+        return tuple(names)
+
+    def error(self, problem: str, word: _Token | None = None) -> ParseError:
+        """Return an error that points at a token, or at the next one."""
+        return ParseError.at(self.text, (word or self.word).start, problem)
+
+    @contextmanager
+    def at(self, word: _Token) -> Iterator[None]:
+        """Let errors of what is built here keep their class, and point at this token."""
+        try:
+            yield
+        except ParseError:
+            raise
+        except TensorgradError as error:
+            raise type(error)(pointed(self.text, word.start, str(error))) from None
+
+    @contextmanager
+    def nested(self) -> Iterator[None]:
+        """Refuse what is nested too deeply for the stack."""
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.error(f"brackets and sums are nested more than {DEEPEST} deep; build this in Python")
+        yield
+        self.depth -= 1
+
+
+def _sizes(words: list[_Token]) -> dict[str, str]:
+    """Return the size symbol of every edge; edges at one place of one variable share the first name."""
+    symbol: dict[str, str] = {}
+    first: dict[str, list[str]] = {}
+    for name, edges in _subscripts(words):
+        for edge in edges:
+            symbol.setdefault(edge, edge)
+        same = edges[:1] * len(edges) if name in IDENTITY else first.setdefault(name, edges)
+        if not name.isidentifier():
+            continue  # a number: it has the edges that it has here
+        for edge, other in zip(edges, same, strict=False):
+            old, new = sorted((symbol[edge], symbol[other]), key=list(symbol).index, reverse=True)
+            symbol = {key: new if value == old else value for key, value in symbol.items()}
+    return symbol
+
+
+def _declare(name: str, edges: tuple[str, ...], symbols: dict[str, str]) -> Variable:
+    """The variable that appears first with these edges; one that repeats is told apart by underscores."""
+    shape: dict[str, str] = {}
+    for edge in edges:
+        shape[fresh(edge, {*shape, *(edges if edge in shape else ())})] = symbols[edge]
+    return Variable(name, shape)
+
+
+def _subscripts(words: list[_Token]) -> list[tuple[str, list[str]]]:
+    """Return every name with brackets behind it, and the names in the brackets."""
+    found: list[tuple[str, list[str]]] = []
+    inside = False
+    for before, word in pairwise(words):
+        if word.text == "[" and before.kind in ("name", "number"):
+            found.append((before.text, []))
+            inside = True
+        elif inside and word.kind == "name":
+            found[-1][1].append(word.text)
+        elif word.text not in ("[", ","):
+            inside = False
+    return found
 
 
 def parse(text: str) -> Tensor:
@@ -67,7 +217,7 @@ def size_symbols(text: str) -> dict[str, str]:
     >>> size_symbols("sum_k A[i,k] A[j,k]")
     {'i': 'i', 'k': 'k', 'j': 'i'}
     """
-    return sizes(tokens(text))
+    return _sizes(_tokens(text))
 
 
 def _known(function: str) -> bool:
@@ -78,12 +228,12 @@ def _applied(operation: str, *tensors: Tensor) -> Tensor:
     return Entrywise(operation, tensors)
 
 
-class _Parser(Cursor):
+class _Parser(_Cursor):
     """A parser by recursive descent that builds as it goes: a method for each line of the grammar."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.symbols = sizes(self.words)
+        self.symbols = _sizes(self.words)
         self.variables: dict[str, Variable] = {}
 
     def expression(self) -> Tensor:
@@ -95,11 +245,11 @@ class _Parser(Cursor):
         with self.at(start):
             return build.add(*terms)
 
-    def term(self, sign: Token | None) -> Tensor:
+    def term(self, sign: _Token | None) -> Tensor:
         result = self.product(self.word)
         return -result if sign is not None and sign.text == "-" else result
 
-    def product(self, start: Token, over: tuple[str, ...] = ()) -> Tensor:
+    def product(self, start: _Token, over: tuple[str, ...] = ()) -> Tensor:
         factors = [self.factor()]
         while True:
             if self.take("/"):
@@ -186,7 +336,7 @@ class _Parser(Cursor):
             "expected a tensor" if word.kind == "end" else f"expected a tensor, not '{word.text}'"
         )
 
-    def constant(self, word: Token, value: Fraction) -> Tensor:
+    def constant(self, word: _Token, value: Fraction) -> Tensor:
         """Read a number, or one that is the same along edges."""
         edges = self.edges("[", "]") if self.word.text == "[" else ()
         with self.at(word):
@@ -208,7 +358,7 @@ class _Parser(Cursor):
             raise self.error(f"{word.text} is a function: {word.text}(…)", word)
         return self.subscripted(word, ())
 
-    def call(self, word: Token, function: str) -> Tensor:
+    def call(self, word: _Token, function: str) -> Tensor:
         if not _known(function):
             with self.at(word):
                 unknown = UnknownFunctionError.of(function, [*FUNCTIONS, *on_several()])
@@ -235,11 +385,11 @@ class _Parser(Cursor):
         with self.at(word):
             return make(*tensors, *edges)
 
-    def subscripted(self, word: Token, edges: tuple[str, ...]) -> Tensor:
+    def subscripted(self, word: _Token, edges: tuple[str, ...]) -> Tensor:
         with self.at(word):
             if word.text in IDENTITY:
                 return self.identity(word, edges)
-            known = self.variables.setdefault(word.text, declare(word.text, edges, self.symbols))
+            known = self.variables.setdefault(word.text, _declare(word.text, edges, self.symbols))
             if len(known.edges) != len(edges):
                 raise self.error(
                     f"{word.text} has {len(known.edges)} edges where it appears first, in {known}, "
@@ -248,7 +398,7 @@ class _Parser(Cursor):
                 )
             return labelled(known, edges)
 
-    def identity(self, word: Token, edges: tuple[str, ...]) -> Tensor:
+    def identity(self, word: _Token, edges: tuple[str, ...]) -> Tensor:
         if len(edges) != 2:
             raise self.error(f"the identity {word.text} has two edges, not {len(edges)}", word)
         return delta(edges[0], edges[1], self.symbols[edges[0]])

@@ -1,35 +1,133 @@
 """The base of all expressions: immutable, made once for each structure, with named edges and operators.
 
 Two expressions of the same structure are the same object, so that `==` is structural equality at the
-price of a pointer comparison, and shared work is shared in the expression already.
+price of a pointer comparison, and shared work is shared in the expression already. Names of edges, sizes and
+numbers are checked before a node exists.
 
 >>> from tensorgrad_eg.expr import Variable
 >>> A, x = Variable("A", ["i", "k"]), Variable("x", ["k"])
->>> (A @ x) is (A @ x)
-True
->>> (A @ x).edges
-('i',)
+>>> (A @ x) is (A @ x), (A @ x).edges
+(True, ('i',))
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from fractions import Fraction
+from numbers import Rational, Real
 from threading import RLock
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Never, Protocol, Self, TypeVar
 from weakref import WeakValueDictionary
 
-from tensorgrad_eg.expr.names import Edges, Numeric, Size
+from tensorgrad_eg.errors import (
+    DuplicateEdgeError,
+    NameFormatError,
+    NumberError,
+    OperandError,
+)
 
 if TYPE_CHECKING:
     from tensorgrad_eg.diagram.display import Diagram
     from tensorgrad_eg.expr.compound import Derivative
     from tensorgrad_eg.expr.leaves import Variable
 
+Size = int | str
+Edges = str | Iterable[str]
+Numeric = int | float | Fraction
 _TABLE: WeakValueDictionary[tuple[object, ...], Tensor] = WeakValueDictionary()
 _LOCK = RLock()
-
 T = TypeVar("T", bound="Tensor")
+
+
+def check_name(kind: str, name: object) -> str:
+    """Return a name that is an identifier, or say what is wrong with it."""
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise NameFormatError.of(kind, name)
+    return name
+
+
+def check_size(size: object) -> Size:
+    """Return an edge size: a symbol, or an integer that is not negative."""
+    if isinstance(size, str):
+        return check_name("size", size)
+    try:
+        number = operator.index(size)  # type: ignore[arg-type]
+    except TypeError:
+        raise NumberError(
+            f"the size of an edge is a symbol or an integer, 0 or more, not {size!r}."
+        ) from None
+    if number < 0 or isinstance(size, bool):
+        raise NumberError(f"the size of an edge is a symbol or an integer, 0 or more, not {size!r}.")
+    return number
+
+
+def flatten(edges: Iterable[Edges]) -> tuple[str, ...]:
+    """Edge arguments, given as one name, several, or lists of names, as distinct names in their order."""
+    names: dict[str, None] = {}
+    for item in edges:
+        names.update(dict.fromkeys([item] if isinstance(item, str) else item))
+    return tuple(check_name("edge", name) for name in names)
+
+
+def distinct(edges: Collection[str], what: str) -> None:
+    """Raise an error if a name occurs twice; `what` is the tensor to which the edges would belong."""
+    seen = set()
+    for edge in edges:
+        if edge in seen:
+            raise DuplicateEdgeError.of(edge, what)
+        seen.add(edge)
+
+
+def fresh(name: str, taken: Container[str]) -> str:
+    """Return the name with as many underscores appended as make it differ from the names taken.
+
+    >>> fresh("k", {"i"}), fresh("i", {"i"})
+    ('k', 'i_')
+    """
+    while name in taken:
+        name += "_"
+    return name
+
+
+def derivative_names(
+    edges: Collection[str], wanted: Iterable[str], given: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Name the new edges of a derivative: as given, or as in the variable with "_" appended until free.
+
+    >>> derivative_names(["i", "k"], ["i", "j"])
+    ('i_', 'j')
+    >>> derivative_names(["i", "i_"], ["i"], {"i": "p"})
+    ('p',)
+    """
+    given = given or {}
+    wanted = tuple(wanted)
+    # An edge whose own name is free keeps it, whatever another edge turns into.
+    names = {edge: given.get(edge, edge) for edge in wanted if edge in given or edge not in edges}
+    taken = {*edges, *names.values()}
+    for edge in wanted:
+        if edge not in names:
+            names[edge] = fresh(edge, taken)
+            taken.add(names[edge])
+    return tuple(names[edge] for edge in wanted)
+
+
+def rational(value: object) -> Fraction:
+    """Return a number exactly as it is written, so that 0.1 is one tenth.
+
+    >>> rational(3), rational(2.5), rational(1e-5)
+    (Fraction(3, 1), Fraction(5, 2), Fraction(1, 100000))
+    """
+    if isinstance(value, Rational):
+        return Fraction(int(value.numerator), int(value.denominator))
+    if not isinstance(value, Real):
+        raise OperandError.of(type(value).__name__)
+    try:
+        # str and not repr: NumPy's numbers print as np.float64(0.1) in their repr.
+        return Fraction(str(value))
+    except ValueError:
+        raise NumberError(f"{value} is not a finite number; expressions hold exact numbers.") from None
 
 
 class Building(Protocol):
@@ -211,12 +309,7 @@ class Tensor:
         return METHODS.sum(self, *edges)
 
     def mean(self, *edges: Edges) -> Tensor:
-        """Average over these edges, or over all.
-
-        >>> from tensorgrad_eg.expr import Variable
-        >>> print(Variable("x", ["k"]).mean())
-        (Σ_k x[k]) / |k|
-        """
+        """Average over these edges, or over all."""
         return METHODS.mean(self, *edges)
 
     def grad(self, x: Variable, names: Mapping[str, str] | Sequence[str] | None = None) -> Derivative:

@@ -14,7 +14,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from tensorgrad_eg.deadline import Deadline
+from tensorgrad_eg.running import Deadline
 
 #: An order of axes: entry n says which axis is read as the n-th.
 Order = tuple[int, ...]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
@@ -19,7 +18,8 @@ from tensorgrad_eg.extract.exact import Certificate, solve_exactly
 from tensorgrad_eg.extract.priced import Priced, edge_sizes, price
 from tensorgrad_eg.extract.search import Extractor, Solution
 from tensorgrad_eg.extract.starts import Mode, normal
-from tensorgrad_eg.rules.phases import SEARCH
+from tensorgrad_eg.rules.forms import SEARCH
+from tensorgrad_eg.running import Deadline
 
 #: Rip-up steps from each start, and how often: several short searches end in more places than a long one.
 _STEPS, _RUNS = 120, 6

@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.extract.closure import Order
 from tensorgrad_eg.extract.priced import UNIT, Priced, Way
 from tensorgrad_eg.extract.symmetries import Axes, Orders, symmetries
 from tensorgrad_eg.program.cost import costs, elements, total_flops
 from tensorgrad_eg.program.program import Operand, Program, Step
+from tensorgrad_eg.running import Deadline
 
 #: An element that is packed or unpacked is a random access: it has to save this many flops.
 MOVED = 16

@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.errors import LostTermError
 from tensorgrad_eg.extract.priced import Option, Priced
+from tensorgrad_eg.running import Deadline
 
 #: Ranks of neighbours differ by so much at first: there is room for new groups between them.
 _GAP = 1 << 20

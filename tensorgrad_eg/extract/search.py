@@ -16,9 +16,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.extract.polish import FREE, OPEN, Polish, Program, Routes
 from tensorgrad_eg.extract.priced import UNIT, Priced
+from tensorgrad_eg.running import Deadline
 
 Prices = NDArray[np.float64]
 #: Worse programs are accepted with probability exp(-Δ / (this · cost)), to leave local minima.

@@ -18,7 +18,7 @@ from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import aliases
 from tensorgrad_eg.extract.priced import price
 from tensorgrad_eg.extract.search import Extractor
-from tensorgrad_eg.rules.phases import NORMAL
+from tensorgrad_eg.rules.forms import NORMAL
 
 
 @dataclass(frozen=True)

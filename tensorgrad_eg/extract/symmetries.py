@@ -16,7 +16,6 @@ from math import isfinite, prod
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
@@ -27,7 +26,8 @@ from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.extract.alias import class_symmetries
 from tensorgrad_eg.extract.closure import LEAF, Closure, Node, Order, Read, kind
 from tensorgrad_eg.program.program import Operand, Program, Step
-from tensorgrad_eg.rules.phases import SEARCH
+from tensorgrad_eg.rules.forms import SEARCH
+from tensorgrad_eg.running import Deadline
 
 Axes = tuple[int, int]
 Array = NDArray[np.float64]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite, prod
 
-from tensorgrad_eg.expr.notation import indexed, number_text
+from tensorgrad_eg.expr.printing import indexed, number_text
 from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 
 

@@ -34,11 +34,7 @@ _UNWRITTEN = ("variable", "number", "extent", "rename")
 
 
 def kinds() -> tuple[str, ...]:
-    """What a step may do.
-
-    >>> "contract" in kinds(), "rename" in kinds()
-    (True, False)
-    """
+    """What a step may do."""
     return (*(name for name in OPERATIONS if name not in _UNWRITTEN), *PACKING)
 
 

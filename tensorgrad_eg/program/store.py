@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Meta
 
 from tensorgrad_eg.errors import PlanFileError, PlanFileNotFoundError, ProgramError
-from tensorgrad_eg.expr.pointwise import POINTWISE
+from tensorgrad_eg.expr.arrays import POINTWISE
 from tensorgrad_eg.program.cost import Baseline
 from tensorgrad_eg.program.forms import Factor, Form, Term, assembly
 from tensorgrad_eg.program.passes import fold
@@ -54,7 +54,7 @@ class _Data(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     """An object of a plan file: all of its fields are known."""
 
 
-class InputData(_Data, frozen=True, kw_only=True):
+class _InputData(_Data, frozen=True, kw_only=True):
     """A variable."""
 
     name: Name
@@ -62,7 +62,7 @@ class InputData(_Data, frozen=True, kw_only=True):
     sizes: tuple[Size | Name, ...]
 
 
-class OperandData(_Data, frozen=True, kw_only=True):
+class _OperandData(_Data, frozen=True, kw_only=True):
     """A tensor as it is read."""
 
     tensor: Name
@@ -70,13 +70,13 @@ class OperandData(_Data, frozen=True, kw_only=True):
     factor: Exact | None = None
 
 
-class StepData(_Data, frozen=True, kw_only=True):
+class _StepData(_Data, frozen=True, kw_only=True):
     """An operation."""
 
     name: Name
     kind: Name
     edges: Names
-    operands: tuple[OperandData, ...]
+    operands: tuple[_OperandData, ...]
     over: Names = ()
     function: Text = ""
     label: Text = ""
@@ -84,64 +84,64 @@ class StepData(_Data, frozen=True, kw_only=True):
     value: Float | None = None
 
 
-class OutputData(_Data, frozen=True, kw_only=True):
+class _OutputData(_Data, frozen=True, kw_only=True):
     """A result."""
 
-    reads: OperandData
+    reads: _OperandData
     edges: Names
     names: Names
 
 
-class FactorData(_Data, frozen=True, kw_only=True):
+class _FactorData(_Data, frozen=True, kw_only=True):
     """A tensor in a term of a structured result."""
 
     name: Name
     edges: Names
 
 
-class TermData(_Data, frozen=True, kw_only=True):
+class _TermData(_Data, frozen=True, kw_only=True):
     """A term of a structured result: its coefficient is exact, or a float, the `value`."""
 
     coefficient: Exact | None = None
     value: Float | None = None
     deltas: tuple[tuple[Name, Name], ...]
-    factors: tuple[FactorData, ...]
+    factors: tuple[_FactorData, ...]
 
 
-class FormData(_Data, frozen=True, kw_only=True):
+class _FormData(_Data, frozen=True, kw_only=True):
     """A structured result."""
 
     edges: Names
     shape: tuple[Size, ...]
-    terms: tuple[TermData, ...]
+    terms: tuple[_TermData, ...]
 
 
-class BaselineData(_Data, frozen=True, kw_only=True):
+class _BaselineData(_Data, frozen=True, kw_only=True):
     """What ordinary ways cost."""
 
     flops: Annotated[int, Meta(ge=0)]
     modes: dict[Name, Annotated[int, Meta(ge=0)]]
 
 
-class PlanData(_Data, frozen=True, kw_only=True):
+class _PlanData(_Data, frozen=True, kw_only=True):
     """A plan."""
 
     format: Literal["tensorgrad_eg plan"]
     version: Literal[1]
     structure: Literal["tensor", "list"] | tuple[Text, ...]
-    baseline: BaselineData
+    baseline: _BaselineData
     report: Text | None
     sizes: dict[Name, Size]
     symbols: dict[Name, Size]
-    inputs: tuple[InputData, ...]
-    steps: tuple[StepData, ...]
-    outputs: tuple[OutputData, ...]
+    inputs: tuple[_InputData, ...]
+    steps: tuple[_StepData, ...]
+    outputs: tuple[_OutputData, ...]
     assumptions: tuple[Text, ...] = ()
-    forms: tuple[FormData, ...] | None = None
+    forms: tuple[_FormData, ...] | None = None
     certificate: Text | None = None
 
 
-class Header(msgspec.Struct, frozen=True):
+class _Header(msgspec.Struct, frozen=True):
     """What tells whether the rest can be read."""
 
     format: object = None
@@ -190,18 +190,18 @@ def written(plan: Document) -> str:
     1
     """
     program, baseline = plan.program, plan.baseline
-    data = PlanData(
+    data = _PlanData(
         format="tensorgrad_eg plan",
         version=1,
         structure=plan.structure,
-        baseline=BaselineData(flops=int(baseline), modes=baseline.modes),
+        baseline=_BaselineData(flops=int(baseline), modes=baseline.modes),
         report=plan.report,
         sizes=dict(program.sizes),
         symbols=dict(program.symbols),
-        inputs=tuple(InputData(name=i.name, edges=i.edges, sizes=i.sizes) for i in program.inputs),
+        inputs=tuple(_InputData(name=i.name, edges=i.edges, sizes=i.sizes) for i in program.inputs),
         steps=tuple(map(_step_data, program.steps)),
         outputs=tuple(
-            OutputData(reads=_operand_data(o.operand), edges=o.edges, names=o.names) for o in program.outputs
+            _OutputData(reads=_operand_data(o.operand), edges=o.edges, names=o.names) for o in program.outputs
         ),
         assumptions=plan.assumptions,
         forms=None if plan.forms is None else tuple(map(_form_data, plan.forms)),
@@ -219,9 +219,9 @@ def parsed(data: bytes) -> Document:
     if len(data) > LONGEST:
         raise PlanFileError(f"this is not a plan: it has more than {LONGEST:,} bytes.")
     try:
-        header = msgspec.json.decode(data, type=Header)
+        header = msgspec.json.decode(data, type=_Header)
         _check_header(header)
-        return _plan(msgspec.json.decode(data, type=PlanData))
+        return _plan(msgspec.json.decode(data, type=_PlanData))
     except msgspec.ValidationError as error:
         raise _told(str(error)) from None
     except (msgspec.DecodeError, RecursionError) as error:
@@ -230,7 +230,7 @@ def parsed(data: bytes) -> Document:
         raise PlanFileError.damaged(str(error)) from None
 
 
-def _check_header(header: Header) -> None:
+def _check_header(header: _Header) -> None:
     if header.format != FORMAT:
         raise PlanFileError(f"this is not a plan: its format is {header.format!r}, not {FORMAT!r}.")
     if type(header.version) is not int or header.version != VERSION:
@@ -254,13 +254,13 @@ def _told(problem: str) -> PlanFileError:
 # ---- from a plan to data
 
 
-def _operand_data(operand: Operand) -> OperandData:
+def _operand_data(operand: Operand) -> _OperandData:
     factor = None if operand.factor == 1 else str(operand.factor)
-    return OperandData(tensor=operand.tensor, edges=operand.edges, factor=factor)
+    return _OperandData(tensor=operand.tensor, edges=operand.edges, factor=factor)
 
 
-def _step_data(step: Step) -> StepData:
-    return StepData(
+def _step_data(step: Step) -> _StepData:
+    return _StepData(
         name=step.name,
         kind=step.kind,
         edges=step.edges,
@@ -273,25 +273,25 @@ def _step_data(step: Step) -> StepData:
     )
 
 
-def _form_data(form: Form) -> FormData:
-    return FormData(edges=form.edges, shape=form.shape, terms=tuple(map(_term_data, form.terms)))
+def _form_data(form: Form) -> _FormData:
+    return _FormData(edges=form.edges, shape=form.shape, terms=tuple(map(_term_data, form.terms)))
 
 
-def _term_data(term: Term) -> TermData:
+def _term_data(term: Term) -> _TermData:
     number = term.coefficient
     exact = isinstance(number, Fraction)
-    return TermData(
+    return _TermData(
         coefficient=str(number) if exact else None,
         value=None if exact else repr(number),
         deltas=term.deltas,
-        factors=tuple(FactorData(name=f.name, edges=f.edges) for f in term.factors),
+        factors=tuple(_FactorData(name=f.name, edges=f.edges) for f in term.factors),
     )
 
 
 # ---- from data to a plan that runs
 
 
-def _plan(data: PlanData) -> Document:
+def _plan(data: _PlanData) -> Document:
     program = Program(
         tuple(Input(given.name, given.edges, given.sizes) for given in data.inputs),
         tuple(map(_step, data.steps)),
@@ -315,11 +315,11 @@ def _plan(data: PlanData) -> Document:
     return Document(fold(program), structure, baseline, *about)
 
 
-def _operand(data: OperandData) -> Operand:
+def _operand(data: _OperandData) -> Operand:
     return Operand(data.tensor, data.edges, Fraction(data.factor or 1))
 
 
-def _step(data: StepData) -> Step:
+def _step(data: _StepData) -> Step:
     if data.function and data.function not in POINTWISE:
         raise PlanFileError.damaged(f"there is no function {data.function!r}")
     return Step(
@@ -335,7 +335,7 @@ def _step(data: StepData) -> Step:
     )
 
 
-def _form(data: FormData) -> Form:
+def _form(data: _FormData) -> Form:
     if len(data.edges) != len(data.shape):
         raise PlanFileError.damaged(f"{list(data.shape)} are no sizes of the edges {list(data.edges)}")
     _distinct(data.edges, "edges of a result")
@@ -347,7 +347,7 @@ def _form(data: FormData) -> Form:
     return form
 
 
-def _term(data: TermData) -> Term:
+def _term(data: _TermData) -> Term:
     factors = tuple(Factor(factor.name, factor.edges) for factor in data.factors)
     if data.coefficient is not None and data.value is None:
         return Term(Fraction(data.coefficient), data.deltas, factors)

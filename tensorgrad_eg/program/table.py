@@ -11,20 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tensorgrad_eg.expr.notation import Form, Text, indexed, multiple, written
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
-from tensorgrad_eg.program.cost import costs, elements, total_flops
-from tensorgrad_eg.program.products import distinct, lone
+from tensorgrad_eg.expr.printing import Form, Text, indexed, multiple, written
+from tensorgrad_eg.program.cost import costs, distinct, elements, lone, total_flops
 from tensorgrad_eg.program.program import PACKING, Output, Program, Step
 
 
 def blas(step: Step) -> str:
     """Which kernel does a step: a product of matrices (GEMM, batched BMM), of a matrix and a vector, or
     something simpler.
-
-    >>> from tensorgrad_eg.program.program import Operand
-    >>> blas(Step("t", "contract", (Operand("A", ("i", "k")), Operand("x", ("k",))), ("i",), ("k",)))
-    'GEMV'
     """
     if step.kind != "contract" or len(step.operands) != 2:
         if step.kind in PACKING:
@@ -75,13 +70,7 @@ def _runs(numbers: Sequence[int], names: Sequence[str]) -> list[str]:
 
 
 def columns(rows: Sequence[Sequence[str]], sides: str) -> str:
-    """Rows below one another, the first underlined; `sides` says which side each column keeps to.
-
-    >>> print(columns([["a"], ["bcd"]], ">"))
-      a
-    ---
-    bcd
-    """
+    """Rows below one another, the first underlined; `sides` says which side each column keeps to."""
     widths = [max(len(row[place]) for row in rows) for place in range(len(sides))]
     lines = [
         "  ".join(
@@ -167,13 +156,7 @@ def table(program: Program, names: Sequence[str], baseline: int, modes: Mapping[
 
 
 def step_text(step: Step) -> str:
-    """A step as `name[labels] = formula`.
-
-    >>> from fractions import Fraction
-    >>> from tensorgrad_eg.program.program import Operand
-    >>> step_text(Step("t2", "power", (Operand("t1", ("i",)),), ("i",), number=Fraction(-1, 2)))
-    't2[i] = 1 / sqrt(t1[i])'
-    """
+    """A step as `name[labels] = formula`."""
     return f"{indexed(step.name, step.edges)} = {formula(step).text}"
 
 

@@ -14,8 +14,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tensorgrad_eg.errors import ForbiddenRuleError, RuleSyntaxError, listing, suggestion
-from tensorgrad_eg.rules.forms import Form, SExpr, forms_in, head, show, words_in
-from tensorgrad_eg.rules.vocabulary import ASKED, COMPUTED, MERGES, RESERVED, Vocabulary, literal, variables
+from tensorgrad_eg.rules.forms import (
+    ASKED,
+    COMPUTED,
+    MERGES,
+    RESERVED,
+    Form,
+    SExpr,
+    Vocabulary,
+    forms_in,
+    head,
+    literal,
+    show,
+    variables,
+    words_in,
+)
 
 #: Computations whose result, and whose operands, are all of one sort.
 _ALIKE = frozenset({"+", "-", "*", "/", "%", "min", "max", "neg", "abs", "ordering-min", "ordering-max"})
@@ -43,6 +56,8 @@ _DOING = {
     "subsume": "hides terms that other rules need",
     "unstable-": "is an instrument of the engine",
 }
+
+_NAME = re.compile(r"[^\W\d][\w'-]*")
 
 
 @dataclass
@@ -200,29 +215,15 @@ class Terms:
 
 
 def doing(name: str) -> str:
-    """Return what a word of the engine does that is no rule, or nothing.
-
-    >>> doing("py-eval"), doing("scale")
-    ('runs Python', '')
-    """
+    """Return what a word of the engine does that is no rule, or nothing."""
     exact = _DOING.get(name) or next(
         (v for k, v in _DOING.items() if k[-1] == "-" and name.startswith(k)), ""
     )
     return exact or ("runs rules, which is done by the search" if name.startswith("run-") else "")
 
 
-_NAME = re.compile(r"[^\W\d][\w'-]*")
-
-
 class Declarations:
-    """Checks what a file declares.
-
-    >>> words = Vocabulary()
-    >>> Declarations("mine.egg", words).relation(Form(["relation", "even", Form(["Tensor"])], 3))
-    Traceback (most recent call last):
-    tensorgrad_eg.errors.RuleSyntaxError: mine.egg:3: there is no sort Tensor; there are: String, i64, f64,
-    BigRat, BigInt.
-    """
+    """Checks what a file declares."""
 
     def __init__(self, file: str, words: Vocabulary) -> None:
         """Check a file of this name, which may use and must not repeat these words."""

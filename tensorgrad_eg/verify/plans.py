@@ -21,9 +21,8 @@ from tensorgrad_eg.assume import Fact
 from tensorgrad_eg.emit.compiled import Compiled
 from tensorgrad_eg.errors import CheckError, ProgramError, TensorgradError
 from tensorgrad_eg.expr import Derivative, Size, Tangent, Tensor, children, postorder, variables
-from tensorgrad_eg.verify.definition import Point
-from tensorgrad_eg.verify.evaluate import evaluate_all, reference
-from tensorgrad_eg.verify.facts import RANGES, Draw, small_sizes
+from tensorgrad_eg.verify.evaluate import RANGES, Draw, evaluate_all, reference, small_sizes
+from tensorgrad_eg.verify.slopes import Point
 
 Array = NDArray[Any]
 #: More multiplications than this take too long: the plan is checked at smaller sizes.
@@ -84,7 +83,7 @@ def check_plan(
     >>> check_plan(tg.optimize(x * x, {"k": 3}), [x * x]).error < 1e-15
     True
     """
-    resized = smaller is not None and cost(expressions, plan.sizes) > _CHEAP
+    resized = smaller is not None and _cost(expressions, plan.sizes) > _CHEAP
     if smaller is not None and resized:
         plan = smaller({symbol: min(n, _SMALL[k % 4]) for k, (symbol, n) in enumerate(plan.sizes.items())})
     how = reference(expressions, autograd)
@@ -99,13 +98,13 @@ def check_plan(
                 "this plan cannot be checked: its expressions have no finite value on random data."
             )
     with np.errstate(all="ignore"):
-        found = flat(plan, run(plan, arrays, backend))
+        found = _flat(plan, run(plan, arrays, backend))
     largest = max((float(np.abs(array).max(initial=1.0)) for array in arrays.values()), default=1.0)
     names = plan.names if len(plan.names) == len(expressions) else [str(n) for n in range(len(expressions))]
     worst = 0.0
     for n, (name, value, right) in enumerate(zip(names, found, wanted, strict=True)):
-        error = difference(value, right, largest)
-        if not error <= rtol and not excused(expressions, plan.sizes, arrays, n, value, rtol):
+        error = _difference(value, right, largest)
+        if not error <= rtol and not _excused(expressions, plan.sizes, arrays, n, value, rtol):
             raise CheckError.of(f"output {name}", how, error, rtol)
         worst = max(worst, min(error, rtol))
     return PlanCheck(worst, how, len(found), plan.sizes, resized)
@@ -126,7 +125,7 @@ def _wanted(
         return Point(expressions, sizes, arrays).values
 
 
-def excused(
+def _excused(
     expressions: Sequence[Tensor],
     sizes: Mapping[str, int],
     arrays: Mapping[str, Array],
@@ -137,26 +136,15 @@ def excused(
     """Whether rounding explains a difference: by how much it moves an entry is measured, with noise.
 
     So it does where terms cancel to zero, or where the data are outside the domain of a function.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> x = Variable("x", ["k"])
-    >>> e = (x + 1e9) - x - 1e9
-    >>> excused([e], {"k": 1}, {"x": np.array([0.1])}, 0, np.array([1e-7]), 1e-9)
-    True
-    >>> excused([e], {"k": 1}, {"x": np.array([0.1])}, 0, np.array([1.0]), 1e-9)
-    False
     """
     point = Point([expressions[output]], sizes, arrays)
     return point.work <= _CHEAP and not point.differs(0, found, tolerance)
 
 
-def difference(found: Array, wanted: Array, largest: float = 1.0) -> float:
+def _difference(found: Array, wanted: Array, largest: float = 1.0) -> float:
     """The largest difference in units of the largest entry; entries count where the reference is finite.
 
     Where the reference is nothing but rounding noise of data of size `largest`, that is the unit instead.
-
-    >>> difference(np.array([1.0, 2.5]), np.array([1.0, 2.0]))
-    0.25
     """
     if found.shape != wanted.shape:
         return math.inf
@@ -178,7 +166,7 @@ def run(plan: Compiled, arrays: Mapping[str, Array], backend: str) -> Any:
     return plan(**arrays)
 
 
-def flat(plan: Compiled, results: Any) -> list[Array]:
+def _flat(plan: Compiled, results: Any) -> list[Array]:
     """The outputs of a plan as a list of NumPy arrays."""
     if plan.structure == "tensor":
         results = [results]
@@ -187,14 +175,8 @@ def flat(plan: Compiled, results: Any) -> list[Array]:
     return [np.asarray(result) for result in results]
 
 
-def cost(expressions: Sequence[Tensor], sizes: Mapping[str, int]) -> float:
-    """About how many multiplications the reference needs: a derivative costs one evaluation an entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> x = Variable("x", ["k"])
-    >>> cost([x * x], {"k": 10}), cost([(x * x).grad(x)], {"k": 10})
-    (20, 420)
-    """
+def _cost(expressions: Sequence[Tensor], sizes: Mapping[str, int]) -> float:
+    """About how many multiplications the reference needs: a derivative costs one evaluation an entry."""
     total: dict[Tensor, float] = {}
     for e in postorder(expressions):
         total[e] = _elements({k: size for part in (e, *children(e)) for k, size in part.shape.items()}, sizes)
@@ -313,7 +295,7 @@ def _compared(
         with np.errstate(all="ignore"):
             small = plan(sizes)
             small.function("numpy", comments=False)  # nobody reads its source
-            results = flat(small, small(**arrays))
+            results = _flat(small, small(**arrays))
     except Exception as error:
         return Broken(0, float("inf"), sizes, f"{type(error).__name__}: {error}")
     for n, found in enumerate(results):
@@ -324,9 +306,5 @@ def _compared(
 
 
 def shown(sizes: Mapping[str, int]) -> str:
-    """Sizes as text.
-
-    >>> shown({"b": 2, "k": 3})
-    'b=2, k=3'
-    """
+    """Sizes as text."""
     return ", ".join(f"{symbol}={size}" for symbol, size in sizes.items())

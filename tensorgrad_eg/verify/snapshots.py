@@ -25,13 +25,11 @@ from tensorgrad_eg.egraph.term import Snapshot, smallest
 from tensorgrad_eg.expr import Size, Tensor, variables
 from tensorgrad_eg.expr import arrays as op
 from tensorgrad_eg.expr.arrays import Labelled, Numpy, aligned, spread
-from tensorgrad_eg.expr.notation import Form, Text, indexed, written
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
-from tensorgrad_eg.expr.sizes import symbols
-from tensorgrad_eg.expr.walk import parts_first
+from tensorgrad_eg.expr.printing import Form, Text, indexed, written
+from tensorgrad_eg.expr.walk import parts_first, symbols
 from tensorgrad_eg.extract.extract import Searched
-from tensorgrad_eg.verify.evaluate import evaluate_all
-from tensorgrad_eg.verify.facts import Draw, edge_sizes
+from tensorgrad_eg.verify.evaluate import Draw, edge_sizes, evaluate_all
 
 #: A tensor with more elements than this is not computed.
 _LARGEST = 1 << 21
@@ -43,15 +41,7 @@ _RELATIVE, _ABSOLUTE = 1e-6, 1e-10
 
 @dataclass
 class ClassValues:
-    """The value of every class of a snapshot that stands for something: that of its smallest term.
-
-    >>> from fractions import Fraction
-    >>> x, two = ENode("variable", ("x", ("i",))), ENode("scale", Fraction(2), (0,))
-    >>> s = Snapshot({0: [x], 1: [two]}, {0: frozenset("i"), 1: frozenset("i")}, {}, {"i": "n"})
-    >>> values = ClassValues(s, Draw(seed=1))
-    >>> bool((values[1].array == 2 * values[0].array).all())
-    True
-    """
+    """The value of every class of a snapshot that stands for something: that of its smallest term."""
 
     snapshot: Snapshot
     draw: Draw
@@ -139,9 +129,6 @@ class SnapshotCheck:
     """What was found: e-nodes that differ, those without a finite value, and how many were compared.
 
     What is `skipped` is too large to compute at the smallest sizes.
-
-    >>> SnapshotCheck().ok
-    True
     """
 
     mismatches: list[Mismatch] = field(default_factory=list)
@@ -196,7 +183,7 @@ def _compare(check: SnapshotCheck, draws: list[ClassValues], at: int, node: ENod
     check.compared += known
     check.skipped += not known
     if known and not finite:
-        check.not_finite.append(show(draws[0].snapshot, draws[0].choice, node).text)
+        check.not_finite.append(_show(draws[0].snapshot, draws[0].choice, node).text)
 
 
 def _differ(values: ClassValues, at: int, node: ENode, found: Labelled) -> tuple[Mismatch | None, bool]:
@@ -246,7 +233,7 @@ def _mismatch(
     where = {edge: int(index) for edge, index in zip(edges, place, strict=True)}
     expected, found = (float(side[place]) for side in sides)
     snapshot, choice = values.snapshot, values.choice
-    expected_term, found_term = (show(snapshot, choice, one).text for one in (choice[at], node))
+    expected_term, found_term = (_show(snapshot, choice, one).text for one in (choice[at], node))
     return Mismatch(
         at,
         node,
@@ -269,22 +256,14 @@ def snapshots(derived: Derived, searched: Searched | None = None) -> Iterator[tu
     ['1 normalise', '2 differentiate']
     """
     for number, stage in enumerate(derived.stages, 1):
-        yield f"{number} {stage.phase}", joined(stage, derived.symbols)
+        yield f"{number} {stage.phase}", _joined(stage, derived.symbols)
     if searched is not None:
         yield "start", searched.start
         yield "final", searched.final
 
 
-def joined(stage: Stage, symbols: dict[str, Size]) -> Snapshot:
-    """The programs before and after a phase in one snapshot: what one result was and became is one class.
-
-    >>> from tensorgrad_eg.egraph.term import Dag
-    >>> before, after = Dag(), Dag()
-    >>> before.roots = {"e": before.put("extent", "n")}
-    >>> after.roots = {"e": after.put("constant", "pi")}
-    >>> joined(Stage("wrong", before, after), {}).nodes[0]
-    [ENode(op='extent', payload='n', children=()), ENode(op='constant', payload='pi', children=())]
-    """
+def _joined(stage: Stage, symbols: dict[str, Size]) -> Snapshot:
+    """The programs before and after a phase in one snapshot: what one result was and became is one class."""
     nodes = {at: [node] for at, node in enumerate(stage.before.nodes)}
     free = dict(enumerate(stage.before.free))
     first = len(nodes)
@@ -331,16 +310,10 @@ def normal_forms(
     return list(zip(found, evaluate_all(expressions, arrays, np.float64, number), strict=True))
 
 
-def show(snapshot: Snapshot, choice: Mapping[int, ENode], node: ENode, depth: int = _DEEPEST) -> Text:
-    """One e-node as one writes it; what lies deeper than `depth` is shown as its class.
-
-    >>> x = ENode("variable", ("x", ("i",)))
-    >>> s = Snapshot({0: [x]}, {0: frozenset("i")}, {})
-    >>> show(s, {0: x}, ENode("contract", frozenset("i"), (0, 0))).text
-    'Σ_i x[i] x[i]'
-    """
+def _show(snapshot: Snapshot, choice: Mapping[int, ENode], node: ENode, depth: int = _DEEPEST) -> Text:
+    """One e-node as one writes it; what lies deeper than `depth` is shown as its class."""
     parts = [
-        show(snapshot, choice, choice[at], depth - 1)
+        _show(snapshot, choice, choice[at], depth - 1)
         if depth and at in choice
         else Text(indexed(f"#{at}", sorted(snapshot.free[at])))
         for at in node.children

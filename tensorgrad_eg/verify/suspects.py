@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tensorgrad_eg.deadline import Deadline
 from tensorgrad_eg.egraph.derive import Derived, derive
 from tensorgrad_eg.egraph.differentiate import differentiate
 from tensorgrad_eg.egraph.engine import Engine
@@ -37,10 +36,10 @@ from tensorgrad_eg.expr import (
     operation,
     postorder,
 )
-from tensorgrad_eg.expr.sizes import symbols
+from tensorgrad_eg.expr.walk import symbols
 from tensorgrad_eg.rules.files import Rule, RuleFile, in_ruleset, named, rule_files, rules_of
-from tensorgrad_eg.rules.forms import Form, head
-from tensorgrad_eg.rules.phases import GATHERING, NORMAL
+from tensorgrad_eg.rules.forms import GATHERING, NORMAL, Form, head
+from tensorgrad_eg.running import Deadline
 from tensorgrad_eg.verify.plans import Broken, shown
 from tensorgrad_eg.verify.snapshots import Mismatch, check_snapshot, normal_forms, snapshots
 
@@ -173,7 +172,7 @@ class _Trial:
         """Rules that take part in a wrong derivative of a single operation, and in no right one."""
         suspected: dict[str, str] = {}
         trusted: set[str] = set()
-        for wanted in single_operations(self.expressions):
+        for wanted in _single_operations(self.expressions):
             report = Report()
             derived = derive([wanted], self.sizes, Engines(self.files, report.matches, self.deadline))
             fired = [name for name in rules if report.matches[name]]
@@ -191,7 +190,7 @@ class _Trial:
 
 def _set_apart(files: tuple[RuleFile, ...], rule: Rule) -> tuple[RuleFile, ...]:
     """The rule files, the one rule in a ruleset of its own that deletes nothing."""
-    own = undeleting(in_ruleset(rule.form, _SUSPECT))
+    own = _undeleting(in_ruleset(rule.form, _SUSPECT))
     found = []
     for file in files:
         suspect = next(named(file.forms, rule.name), None)
@@ -200,25 +199,15 @@ def _set_apart(files: tuple[RuleFile, ...], rule: Rule) -> tuple[RuleFile, ...]:
     return tuple(found)
 
 
-def undeleting(form: Form) -> Form:
-    """A rule without its deletions: it adds what it says and keeps the rest, so that the two can be compared.
-
-    >>> union, delete = Form(["union", "e", "a"]), Form(["delete", Form(["f", "a"])])
-    >>> undeleting(Form(["rule", Form(), Form([union, delete]), ":name", '"once"']))
-    ('rule', (), (('union', 'e', 'a'),), ':name', '"once"')
-    """
+def _undeleting(form: Form) -> Form:
+    """A rule without its deletions: it adds what it says, and the rest is there to be compared with."""
     return form.having(
-        undeleting(item) if isinstance(item, Form) else item for item in form if head(item) != "delete"
+        _undeleting(item) if isinstance(item, Form) else item for item in form if head(item) != "delete"
     )
 
 
-def single_operations(expressions: Iterable[Tensor]) -> Iterator[Tensor]:
-    """Derivatives of every operation: in reverse mode (of a weighted sum) and in forward mode (the Jacobian).
-
-    >>> from tensorgrad_eg.expr import Apply, Variable
-    >>> [str(e) for e in single_operations([Apply("exp", Variable("x", ["i"]))])]
-    ['∂(Σ_i_ exp(a1[i_]) g[i_])/∂a1[i]', '∂exp(a1[i])/∂a1[i_]']
-    """
+def _single_operations(expressions: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Derivatives of every operation: in reverse mode (of a weighted sum) and in forward (the Jacobian)."""
     seen: dict[Tensor, None] = {}
     for e in postorder(expressions):
         if isinstance(e, Derivative | Tangent) or not children(e):
@@ -292,11 +281,7 @@ class Refusal:
 
 
 def fired(files: str | Path | Sequence[str | Path], report: Report) -> list[str]:
-    """The rules that took part in a plan: the caller's own ones first, then those with most matches.
-
-    >>> fired([], Report())
-    []
-    """
+    """The rules that took part in a plan: the caller's own ones first, then those with most matches."""
     every = rule_files(files)
     own = {file.name for file in every} - {file.name for file in rule_files()}
     took = [r for r in rules_of(every) if r.ruleset not in GATHERING and report.matches[r.name]]

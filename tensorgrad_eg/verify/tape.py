@@ -225,7 +225,7 @@ def _spread(node: Node, values: Sequence[Array]) -> Array:
 def _slope(node: Node, values: Sequence[Array]) -> Array:
     """A derivative of a function by differences; where it has a kink close by, it is not known."""
     # Wide differences keep more digits of high derivatives, narrow ones meet fewer kinks.
-    weights, offsets = stencil(smooth=sum(node.orders) > _SHARP)
+    weights, offsets = _stencil(smooth=sum(node.orders) > _SHARP)
     wide, narrow = (_differences(node, values, weights * part, offsets / part) for part in (1, 2))
     apart = np.abs(wide - narrow) > _KINK * np.maximum(np.abs(wide), np.abs(narrow)) + _KINK
     return np.asarray(np.where(apart, np.nan, wide), float)
@@ -272,13 +272,8 @@ _OPERATIONS: dict[str, Callable[[Node, Sequence[Array]], Array]] = {
 }
 
 
-def stencil(smooth: bool) -> tuple[Extended, Extended]:
-    """Weights and offsets: f'(x) is about Σ weight·f(x + offset), with an error of eighth order.
-
-    >>> weights, offsets = stencil(smooth=True)
-    >>> len(weights), bool(abs((weights * offsets).sum() - 1) < 1e-15)
-    (8, True)
-    """
+def _stencil(smooth: bool) -> tuple[Extended, Extended]:
+    """Weights and offsets: f'(x) is about Σ weight·f(x + offset), with an error of eighth order."""
     width = np.longdouble(4e-3 if smooth else 2e-4)
     half = np.array([np.longdouble(round(w * 840)) / 840 for w in _WEIGHTS])
     steps = np.arange(1, 5).astype(np.longdouble) * width
