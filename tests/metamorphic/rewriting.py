@@ -33,7 +33,6 @@ from tensorgrad_eg.expr import (
     postorder,
     variables,
 )
-from tensorgrad_eg.expr.names import Size
 from tensorgrad_eg.expr.walk import children, made, operation
 
 from .problems import Problem
@@ -44,6 +43,7 @@ KINDS = ("edges", "names", "order", "outputs", "brackets", "spelling", "text")
 _LETTERS = [*ascii_lowercase, *(letter + "2" for letter in ascii_lowercase)]
 
 Names = Mapping[str, str]
+Size = int | str
 T = TypeVar("T")
 
 
