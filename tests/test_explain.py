@@ -18,8 +18,7 @@ from random_derivations import unaccounted
 import tensorgrad_eg as tg
 from tensorgrad_eg.explain import Derivation, Step
 from tensorgrad_eg.explain.derivation import JOINT, PLACES
-from tensorgrad_eg.explain.explain import DetailError
-from tensorgrad_eg.explain.ledger import SHARED
+from tensorgrad_eg.explain.explain import SHARED, DetailError
 from tensorgrad_eg.expr import Derivative, Rename, Tangent, postorder
 from tensorgrad_eg.rules.files import rule_files, rule_folder, rules_of
 from tensorgrad_eg.verify import evaluate

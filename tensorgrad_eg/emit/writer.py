@@ -37,7 +37,7 @@ from tensorgrad_eg.emit.tensors import (
 )
 from tensorgrad_eg.errors import BackendError
 from tensorgrad_eg.expr import fresh
-from tensorgrad_eg.expr.printing import Form, Text, indexed, subscript
+from tensorgrad_eg.expr.printing import Look, Text, indexed, subscript
 from tensorgrad_eg.program.passes import Diagonal, fold
 from tensorgrad_eg.program.program import Operand, Output, Program, Step, Structure
 from tensorgrad_eg.program.table import formula
@@ -367,7 +367,7 @@ class _OptEinsumWriter(_Writer):
                 new[label] = fresh(label, taken | frozenset(new.values()))
         factors = (indexed(self.names[o.tensor], [new[edge] for edge in o.edges]) for o in leaves)
         sums = [new[label] for label in labels if label not in self.steps[name].edges]
-        return Text(f"Σ_{subscript(sums)} {' '.join(factors)}", Form.SIGMA | Form.PRODUCT)
+        return Text(f"Σ_{subscript(sums)} {' '.join(factors)}", Look.SIGMA | Look.PRODUCT)
 
     def _flattened(self, root: Step) -> tuple[list[Operand], list[tuple[int, int]], list[str]]:
         """The tensors that a group reads, under labels of the group; the path through them; all labels."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tensorgrad_eg.egraph.decode import node_expression
 from tensorgrad_eg.explain.terms import PLAIN, SYMBOLS, Direction, Terms, pairs
@@ -25,6 +25,7 @@ from tensorgrad_eg.expr import (
 )
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.expr.tensor import intern
+from tensorgrad_eg.expr.walk import parts_first
 
 
 class Notation:
@@ -61,9 +62,10 @@ class Notation:
 
     def expression(self, root: int) -> Tensor:
         """A term; named parts stand by their names."""
-        for at in self._order(root):
+        for at in sorted(parts_first([root], self._parts, self.done)):
             if at not in self.done:
-                self.done[at] = self._named(at) if at in self.names else self.definition(at)
+                whole = self.definition(at)
+                self.done[at] = Variable(self.names[at], dict(whole.shape)) if at in self.names else whole
         return self.done[root]
 
     def definition(self, at: int) -> Tensor:
@@ -91,21 +93,10 @@ class Notation:
             return [self.edge(axis) for axis in node.axes]
         return list(self.variable(at).edges)
 
-    def _order(self, root: int) -> list[int]:
-        """What has to be written before a term, itself included: not what stands below a name."""
-        seen: set[int] = set()
-        stack = [root]
-        while stack:
-            at = stack.pop()
-            if at in seen or at in self.done:
-                continue
-            seen.add(at)
-            if at not in self.names and self.terms.node(at).op not in SYMBOLS:
-                stack.extend(self.terms.node(at).children)
-        return sorted(seen)
-
-    def _named(self, at: int) -> Tensor:
-        return Variable(self.names[at], dict(self.definition(at).shape))
+    def _parts(self, at: int) -> Sequence[int]:
+        """What has to be written before a term: not what stands below a name."""
+        node = self.terms.node(at)
+        return () if at in self.names or node.op in SYMBOLS else node.children
 
     def _operation(self, node: ENode, kids: list[Tensor]) -> Tensor:
         over, have = node.over, {edge for kid in kids for edge in kid.edges}

@@ -318,22 +318,19 @@ class Terms:
         top: int = -1,
     ) -> set[int]:
         """The parts of terms, down to where to stop (but at `top`); by `symbols` also what these are of."""
-        seen: set[int] = set()
-        stack = list(roots)
-        while stack:
-            at = stack.pop()
-            if at in seen:
-                continue
-            seen.add(at)
+
+        def parts(at: int) -> Sequence[int]:
             node = self.node(at)
             inner = node.op in ENTRYWISE or node.op not in SYMBOLS
             if (at in stop and at != top) or not (inner or symbols):
-                continue
-            stack.extend(node.children)
-            if not inner:
-                meaning = self.directions[node.name]
-                stack.extend([meaning.root] if node.op != "tangent" else [s for s, _ in meaning.seeds[:1]])
-        return seen
+                return ()
+            if inner:
+                return node.children
+            meaning = self.directions[node.name]
+            of = [source for source, _ in meaning.seeds[:1]] if node.op == "tangent" else [meaning.root]
+            return *node.children, *of
+
+        return {*parts_first(roots, parts)}
 
 
 def _binds(node: ENode) -> bool:

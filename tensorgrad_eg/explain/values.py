@@ -22,6 +22,7 @@ from tensorgrad_eg.explain.terms import Direction, Terms, renaming
 from tensorgrad_eg.expr import arrays
 from tensorgrad_eg.expr.arrays import Numpy
 from tensorgrad_eg.expr.operations import ENode
+from tensorgrad_eg.expr.walk import parts_first
 from tensorgrad_eg.verify.evaluate import Draw, edge_sizes
 from tensorgrad_eg.verify.slopes import jacobian, slope, tangent
 from tensorgrad_eg.verify.tape import Node, Tape
@@ -122,21 +123,14 @@ class Point:
         Raises:
             OverflowError: if it is too large to compute.
         """
-        if at not in self.nodes:
-            for one in self._missing(at):
-                self.nodes[one] = self._recorded(one)
+        for one in sorted(parts_first([at], self._parts, self.nodes)):
+            self.nodes[one] = self._recorded(one)
         return self.nodes[at]
 
-    def _missing(self, root: int) -> list[int]:
-        """What has to be on the tape for a term, parts first; derivatives find their parts themselves."""
-        found, stack = set[int](), [root]
-        while stack:
-            at = stack.pop()
-            if at not in found and at not in self.nodes:
-                found.add(at)
-                if self.terms.node(at).op not in _DERIVATIVES:
-                    stack.extend(self.terms.node(at).children)
-        return sorted(found)
+    def _parts(self, at: int) -> Sequence[int]:
+        """What has to be on the tape for a term; derivatives find their parts themselves."""
+        node = self.terms.node(at)
+        return () if node.op in _DERIVATIVES else node.children
 
     def _recorded(self, at: int) -> Node:
         node = self.terms.node(at)

@@ -29,10 +29,10 @@ LARGE = 80
 DEEPEST = 30
 
 
-class Form(Flag):
+class Look(Flag):
     """What a text looks like from outside, to know where it needs brackets.
 
-    >>> Form.SUM in Form.PRODUCT | Form.SIGMA
+    >>> Look.SUM in Look.PRODUCT | Look.SIGMA
     False
     """
 
@@ -48,15 +48,15 @@ class Form(Flag):
 class Text(NamedTuple):
     """Something written, its form and, of a quotient 1 / a, the text of what is below.
 
-    >>> Text("a + b", Form.SUM).bracketed(Form.SUM).text
+    >>> Text("a + b", Look.SUM).bracketed(Look.SUM).text
     '(a + b)'
     """
 
     text: str
-    form: Form = Form.ATOM
+    form: Look = Look.ATOM
     below: str = ""
 
-    def bracketed(self, unless: Form) -> Text:
+    def bracketed(self, unless: Look) -> Text:
         """Return the text, in brackets if it has one of these forms."""
         return Text(f"({self.text})") if self.form & unless else self
 
@@ -124,63 +124,63 @@ def number_text(value: Fraction) -> str:
 
 def _number(value: Fraction) -> Text:
     """Return a number and its form."""
-    return Text(number_text(value), Form.SIGNED if value < 0 or value.denominator > 1 else Form.ATOM)
+    return Text(number_text(value), Look.SIGNED if value < 0 or value.denominator > 1 else Look.ATOM)
 
 
 def multiple(factor: Fraction, arg: Text) -> Text:
     """Return a multiple of what is written.
 
-    >>> multiple(Fraction(-1), Text("x[i]")).text, multiple(Fraction(2), Text("a + b", Form.SUM)).text
+    >>> multiple(Fraction(-1), Text("x[i]")).text, multiple(Fraction(2), Text("a + b", Look.SUM)).text
     ('-x[i]', '2 (a + b)')
     """
-    inner = arg.bracketed(Form.SUM | Form.SIGNED)
+    inner = arg.bracketed(Look.SUM | Look.SIGNED)
     sign = "-" if factor == -1 else f"{number_text(factor)} "
-    return Text(sign + inner.text, Form.SIGNED | Form.PRODUCT | inner.form)
+    return Text(sign + inner.text, Look.SIGNED | Look.PRODUCT | inner.form)
 
 
 def _times(left: Text, right: Text, order: bool) -> Text:
     if right.below:
         return _quotient(left, right.below)
-    head = _factor(left, order).bracketed(Form.SUM | Form.SIGMA | Form.QUOTIENT)
-    tail = _factor(right, order).bracketed(Form.SUM | Form.SIGNED)
-    form = Form.PRODUCT | (head.form & Form.SIGNED) | (tail.form & (Form.SIGMA | Form.QUOTIENT))
+    head = _factor(left, order).bracketed(Look.SUM | Look.SIGMA | Look.QUOTIENT)
+    tail = _factor(right, order).bracketed(Look.SUM | Look.SIGNED)
+    form = Look.PRODUCT | (head.form & Look.SIGNED) | (tail.form & (Look.SIGMA | Look.QUOTIENT))
     return Text(f"{head.text} {tail.text}", form)
 
 
 def _factor(text: Text, order: bool) -> Text:
     """Put a product in brackets where the order of products is to be seen; a sum shows it by its sign."""
-    return text.bracketed(Form.PRODUCT) if order and not text.text.startswith("Σ") else text
+    return text.bracketed(Look.PRODUCT) if order and not text.text.startswith("Σ") else text
 
 
 def _quotient(above: Text, below: str) -> Text:
-    above = above.bracketed(Form.SUM | Form.SIGMA)
-    return Text(f"{above.text} / {below}", Form.PRODUCT | Form.QUOTIENT | (above.form & Form.SIGNED))
+    above = above.bracketed(Look.SUM | Look.SIGMA)
+    return Text(f"{above.text} / {below}", Look.PRODUCT | Look.QUOTIENT | (above.form & Look.SIGNED))
 
 
 def _sigma(edges: Sequence[str], body: Text) -> Text:
     if not edges:
         return body
-    inner = body.bracketed(~Form.ATOM if body.text.startswith("-") else Form.SUM)
-    return Text(f"Σ_{subscript(edges)} {inner.text}", Form.SIGMA | Form.PRODUCT)
+    inner = body.bracketed(~Look.ATOM if body.text.startswith("-") else Look.SUM)
+    return Text(f"Σ_{subscript(edges)} {inner.text}", Look.SIGMA | Look.PRODUCT)
 
 
 def _sum(terms: Sequence[Text]) -> Text:
     text = terms[0].text
     for term in terms[1:]:
         text += f" - {term.text[1:]}" if term.text.startswith("-") else f" + {term.text}"
-    return Text(text, Form.SUM | (terms[0].form & Form.SIGNED))
+    return Text(text, Look.SUM | (terms[0].form & Look.SIGNED))
 
 
 def _power(base: Text, exponent: Fraction) -> Text:
     if exponent < 0:
-        below = _power(base, -exponent).bracketed(~Form.POWER).text
-        return _quotient(Text("1", Form.SIGNED), below)._replace(below=below)
+        below = _power(base, -exponent).bracketed(~Look.POWER).text
+        return _quotient(Text("1", Look.SIGNED), below)._replace(below=below)
     if exponent == 1:
         return base
     if exponent == Fraction(1, 2):
         return Text(f"sqrt({base.text})")
     raised = str(exponent) if exponent.denominator == 1 else f"({exponent})"
-    return Text(f"{base.bracketed(~Form.ATOM).text}^{raised}", Form.POWER)
+    return Text(f"{base.bracketed(~Look.ATOM).text}^{raised}", Look.POWER)
 
 
 class _Scope(NamedTuple):
@@ -298,11 +298,11 @@ def _opened(node: Tensor, scope: _Scope) -> Text:
             return _write(arg, scope.under(node))
         case Derivative(arg, wrt, new):
             by = indexed(wrt.name, [scope.names[edge] for edge in new])
-            return Text(f"∂{_write(arg, scope).bracketed(~Form.ATOM).text}/∂{by}", Form.PRODUCT)
+            return Text(f"∂{_write(arg, scope).bracketed(~Look.ATOM).text}/∂{by}", Look.PRODUCT)
         case Tangent(arg, wrt, direction):
             along = _write(direction, _scope(direction, scope.parts, scope.order)).text
-            above = _write(arg, scope).bracketed(~Form.ATOM).text
-            return Text(f"∂{above}/∂{wrt.name} · ({along})", Form.PRODUCT)
+            above = _write(arg, scope).bracketed(~Look.ATOM).text
+            return Text(f"∂{above}/∂{wrt.name} · ({along})", Look.PRODUCT)
     return _operation(node, ENode(*operation(node)), scope)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
-from tensorgrad_eg.expr.printing import Form, Text, indexed, multiple, written
+from tensorgrad_eg.expr.printing import Look, Text, indexed, multiple, written
 from tensorgrad_eg.program.cost import costs, distinct, elements, lone, total_flops
 from tensorgrad_eg.program.program import PACKING, Output, Program, Step
 
@@ -177,7 +177,7 @@ def formula(
     if step.kind == "constant":
         negative = (step.value or 0) < 0
         text = step.label or repr(step.value).removesuffix(".0")
-        return Text(text, Form.SIGNED if negative or "/" in text else Form.ATOM)
+        return Text(text, Look.SIGNED if negative or "/" in text else Look.ATOM)
     parts = [
         text if operand.factor == 1 else multiple(operand.factor, text)
         for operand, text in zip(step.operands, texts, strict=True)

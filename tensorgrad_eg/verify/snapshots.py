@@ -26,7 +26,7 @@ from tensorgrad_eg.expr import Size, Tensor, variables
 from tensorgrad_eg.expr import arrays as op
 from tensorgrad_eg.expr.arrays import Labelled, Numpy, aligned, spread
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
-from tensorgrad_eg.expr.printing import Form, Text, indexed, written
+from tensorgrad_eg.expr.printing import Look, Text, indexed, written
 from tensorgrad_eg.expr.walk import parts_first, symbols
 from tensorgrad_eg.extract.extract import Searched
 from tensorgrad_eg.verify.evaluate import Draw, edge_sizes, evaluate_all
@@ -319,6 +319,6 @@ def _show(snapshot: Snapshot, choice: Mapping[int, ENode], node: ENode, depth: i
         for at in node.children
     ]
     if node.op == "rename":
-        return Text(f"{parts[0].bracketed(~Form.ATOM).text}{{{'→'.join(node.pair)}}}")
+        return Text(f"{parts[0].bracketed(~Look.ATOM).text}{{{'→'.join(node.pair)}}}")
     edges = node.axes if node.op == "variable" else node.pair if node.op == "delta" else sorted(node.over)
     return written(node, parts, edges)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from tensorgrad_eg.expr.arrays import Labelled, Numpy
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
+from tensorgrad_eg.expr.walk import parts_first
 
 Array = NDArray[Any]
 Extended = NDArray[np.longdouble]
@@ -163,14 +164,12 @@ class Tape:
 
     def below(self, roots: Iterable[Node], known: Container[int] = ()) -> list[Node]:
         """The roots and all that they are made of, parts first; not what is `known`, and what that reads."""
-        seen: dict[int, Node] = {}
-        stack = list(roots)
-        while stack:
-            node = stack.pop()
-            if node.number not in seen and node.number not in known:
-                seen[node.number] = node
-                stack.extend(node.args)
-        return [seen[number] for number in sorted(seen)]
+
+        def parts(number: int) -> list[int]:
+            return [node.number for node in self.nodes[number].args]
+
+        found = parts_first([root.number for root in roots], parts, known)
+        return [self.nodes[number] for number in sorted(found)]
 
     def work(self, roots: Iterable[Node]) -> float:
         """About how many multiplications the roots take."""
