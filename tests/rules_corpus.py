@@ -181,6 +181,9 @@ EDGES: dict[str, Tensor | list[Tensor]] = {
 DERIVATIVES: dict[str, Tensor | list[Tensor]] = {
     "quotients": [tg.jvp(F.sin(x) / (1 + x**2), x, y), tg.jvp((1 + x**2) ** -1 * F.sin(x), x, y)],
     "reciprocal roots": [F.sum(1 / F.sqrt(1 + x**2)).grad(x), tg.jvp(1 / F.sqrt(1 + x**2), x, y)],
+    "softmax over a batch": [
+        tg.jvp(F.sum(F.softmax(e, "i"), "b"), X, X * s) for e in (X, -X, F.sin(X), X**2)
+    ],
     "standard deviation": _hessian(F.sqrt(F.mean((x - F.mean(x)) ** 2)), x),
     "reverse": tg.gradients(
         F.sum(F.softmax(F.tanh(X @ A), "j") * X.rename(i="j") ** 2) + F.logsumexp(X, "i").sum(), [A, X]

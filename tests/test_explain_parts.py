@@ -221,6 +221,23 @@ def test_what_is_finite_nowhere_is_neither_confirmed_nor_refuted() -> None:
     assert Values(terms).differ(log, x) == np.inf
 
 
+def test_what_a_zero_divides_is_compared_with_other_divisors() -> None:
+    """(x_i - x_j)/(x_i - x_j) is no number at i = j: 1 in its place is right, not 2, nor 1 + x_i - x_j."""
+    terms = Terms(LABELS)
+    other = terms.put("scale", Fraction(-1), var(terms, "x", "j"))
+    gap = terms.put("add", None, var(terms, "x", "i"), other)
+    quotient = product(terms, "", gap, terms.put("power", Fraction(-1), gap))
+    ones = terms.put("number", Fraction(1))
+    whole = terms.put("reduce", frozenset("ij"), quotient)
+
+    def said(each: int) -> float:
+        return Values(terms).differ(whole, terms.put("reduce", frozenset("ij"), each))
+
+    assert said(ones) < 1e-12
+    assert said(terms.put("number", Fraction(2))) > 0.1
+    assert said(terms.put("add", None, ones, gap)) > 0.01
+
+
 def test_places_are_the_smallest_parts() -> None:
     """Two changes far apart are two places, the same change twice is one, and equal parts are none."""
     terms = Terms(LABELS)

@@ -5,21 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
-import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from programs import interpret
 
 from tensorgrad_eg.egraph.term import Snapshot
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.exact import solve_exactly
-from tensorgrad_eg.extract.lower import with_classes
 from tensorgrad_eg.extract.polish import Program
-from tensorgrad_eg.extract.priced import Priced, Way, price
+from tensorgrad_eg.extract.priced import Priced, Way
 from tensorgrad_eg.extract.search import Extractor, Solution
-from tensorgrad_eg.program.program import Input
 from tensorgrad_eg.running import Deadline
 
 
@@ -149,26 +144,3 @@ def test_without_time_a_program_stays(graph: Graph) -> None:
     extractor = Extractor(graph.priced, graph.roots, deadline=Deadline(0.0))
     start = extractor.trimmed(graph.first)
     assert extractor.polish(start) == extractor.improve(start, 30) == start
-
-
-def test_a_sum_of_one_term_is_read_or_scaled() -> None:
-    """Where a search that was cut short has left a sum of one term it is no step with one operand to add."""
-    x, i = ENode("variable", ("x", ("i",))), frozenset("i")
-    nodes = {
-        0: [x],
-        1: [ENode("apply", "exp", (0,))],
-        2: [ENode("add", None, (1,))],
-        3: [ENode("scale", Fraction(-1), (1,))],
-        4: [ENode("add", None, (3,))],
-        5: [ENode("apply", "tanh", (2,))],
-        6: [ENode("apply", "tanh", (4,))],
-    }
-    snapshot = Snapshot(nodes, dict.fromkeys(nodes, i), {"out0": 5, "out1": 6}, {"i": "n"})
-    priced = price(snapshot, {"n": 3})
-    found = Extractor(priced, [priced.root("out0"), priced.root("out1")]).tree_choice()
-    outputs = [(name, ("i",), ("i",)) for name in ("out0", "out1")]
-    program, _ = with_classes(priced, found, [Input("x", ("i",), ("n",))], outputs, {"n": 3})
-    data = np.array([0.1, -0.2, 0.3])
-    one, other = interpret(program, {"x": data})
-    np.testing.assert_allclose(one, np.tanh(np.exp(data)))
-    np.testing.assert_allclose(other, np.tanh(-np.exp(data)))

@@ -97,6 +97,33 @@ def test_what_a_softmax_leaves_of_one_keeps_its_digits(backend: str, size: int) 
     np.testing.assert_allclose(found, exact, rtol=1e-5)
 
 
+def test_the_slope_of_a_softmax_is_summed_whole() -> None:
+    """Where p is 0 or 1 for one c, and g large, Σ_c p (g - Σ p g) keeps the digits of the others."""
+    W = tg.Variable("W", c="b", i="n", l="n")
+    v, y = tg.Variable("v", W.shape), tg.Variable("y", q="u", j="n")
+    p = F.sum(F.softmax((W + 1) ** -2, "i"), "c")
+    e = F.dot(p, F.sum(F.sigmoid(y * W.rename(l="j")), "c"), "i")
+    plan = tg.optimize(tg.jvp(e, W, 2 * F.sin(v)), {"b": 4, "n": 3, "u": 4})
+    random = np.random.default_rng(0)
+    given = {name: random.standard_normal(shape) for name, shape in (("v", (4, 3, 3)), ("y", (4, 3)))}
+    given["W"] = random.uniform(1, 2, (4, 3, 3))
+    given["W"][0, 0] = -0.97  # where p is 1, and g is large
+    w, exact = (
+        given["W"] + np.longdouble(1),
+        {name: array.astype(np.longdouble) for name, array in given.items()},
+    )
+    q = np.exp(w**-2 - (w**-2).max(1, keepdims=True))
+    q /= q.sum(1, keepdims=True)
+    move = 2 * np.sin(exact["v"])
+    bent = -2 * w**-3 * move
+    slope = (q * (bent - (q * bent).sum(1, keepdims=True))).sum(0)
+    sigmoid = 1 / (1 + np.exp(-np.einsum("qj,cij->cqij", exact["y"], exact["W"])))
+    moved = np.einsum("cqij,qj,cij->qij", sigmoid * (1 - sigmoid), exact["y"], move)
+    right = np.einsum("il,qij->lqj", slope, sigmoid.sum(0)) + np.einsum("il,qij->lqj", q.sum(0), moved)
+    order = [("l", "q", "j").index(axis) for axis in e.edges]
+    np.testing.assert_allclose(plan(**given), right.transpose(order).astype(float), rtol=1e-13)
+
+
 def test_a_log_softmax_keeps_its_digits() -> None:
     """Logits of 1e6: log-softmax, and what is weighted by it, to six digits of what float64 gives."""
     t = tg.Variable("t", ["b", "n"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from fractions import Fraction
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from tensorgrad_eg.egraph.derive import derive
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.order import pairs
+from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import EndlessRuleError, ForkedProcessError, OptionError, TimeLimitError
 from tensorgrad_eg.rules.forms import NORMAL
@@ -296,3 +298,41 @@ def test_a_search_that_is_cut_short_leaves_no_duplicates() -> None:
     assert plan.report.stopped == "matches (60000)"
     assert plan.report.nodes < 4_000
     assert plan.flops <= 1_326_526_976  # what the same search found when it went on for as long as it liked
+
+
+@pytest.mark.parametrize("seconds", [0.0, 10.0])
+def test_a_search_that_is_cut_short_leaves_no_sum_of_one_term(seconds: float) -> None:
+    """Where the round that would have removed it was not run, be there time for another or not."""
+    dag = Dag()
+    x = dag.put("variable", ("x", ("i",)))
+    dag.roots["e"] = dag.put("apply", "exp", dag.put("add", None, x))
+    engine = Engine(deadline=Deadline(seconds))
+    engine.load(dag, {"i": "n"})
+    saturate(engine, {"n": 3}, Budget(matches=0), Report())
+    snapshot = engine.snapshot(["e"])
+    assert [node.op for nodes in snapshot.nodes.values() for node in nodes] == ["variable", "apply"]
+
+
+def test_rules_of_the_project_without_end_end_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a program by then, which is the answer; the report says what ended the search."""
+    run = Engine.run
+
+    def endless(self: Engine, ruleset: str, saturate: bool = False) -> bool:
+        if ruleset == "orders":
+            raise EndlessRuleError.of(ruleset, self.matches)
+        return run(self, ruleset, saturate)
+
+    monkeypatch.setattr(Engine, "run", endless)
+    x = Variable("x", ["i"])
+    plan = tg.optimize(F.sum(F.sin(x) * x).grad(x), {"i": 3})
+    assert plan.report.stopped == "rules without an end"
+    given = np.array([0.1, -0.2, 0.3])
+    np.testing.assert_allclose(plan(x=given), np.cos(given) * given + np.sin(given))
+
+
+def test_like_terms_meet_one_pair_at_a_time() -> None:
+    """The six orders of a product of three are put together in five steps, not in all orders of the six."""
+    x, y, z = (Variable(name, ["i"]) for name in "xyz")
+    orders = [(a * b) * c for a, b, c in permutations((F.sin(x), F.exp(y), F.tanh(z)))]
+    plan = tg.optimize(sum(orders[1:], orders[0]) + 1 / (1 + x), {"i": 4})
+    assert 1 <= plan.report.matches["like terms, in another order"] <= 5

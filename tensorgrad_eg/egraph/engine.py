@@ -231,9 +231,9 @@ class Engine:
 
     def _endless(self, ruleset: str) -> EndlessRuleError:
         """Who it was: one of the caller's own rules, if any has matched."""
-        return EndlessRuleError.of(ruleset, self._own() or self.matches)
+        return EndlessRuleError.of(ruleset, self.own() or self.matches)
 
-    def _own(self) -> Counter[str]:
+    def own(self) -> Counter[str]:
         """How often the caller's own rules have matched."""
         names = [rule.name for rule in rules_of(self.foreign)]
         return Counter({name: self.matches[name] for name in names if self.matches[name]})
@@ -241,7 +241,7 @@ class Engine:
     def _progress(self) -> str:
         most, own = (
             ", ".join(f"{name} ×{count}" for name, count in matches.most_common(2))
-            for matches in (self.matches, self._own())
+            for matches in (self.matches, self.own())
         )
         yours = f", and of your own rules {own}" if own else ""
         return (

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from tensorgrad_eg.egraph.engine import Engine, SpentError
 from tensorgrad_eg.egraph.text import quote
-from tensorgrad_eg.errors import TimeLimitError
+from tensorgrad_eg.errors import EndlessRuleError, TimeLimitError
+from tensorgrad_eg.running import Deadline
 
 #: Dearer detours are tried only after a search that used less than this part of its e-nodes.
 _ROOM = 8
@@ -98,6 +99,9 @@ def saturate(
 
     A round that takes too long is left where it is, since every term that is there then is equal to what it
     was made from, be it in normal form or not; where rounds have taken long before, it is undone.
+
+    Raises:
+        EndlessRuleError: if rules go on and on, and the caller's own are among them.
     """
     deadline = engine.deadline
     engine.deadline = deadline.part(_SEARCHING, budget.seconds)
@@ -112,9 +116,15 @@ def saturate(
         report.stopped = f"matches ({budget.matches})"
     except TimeLimitError:
         report.stopped = f"seconds ({deadline.seconds:g})"
+    except EndlessRuleError:
+        if engine.own():
+            raise
+        report.stopped = "rules without an end"
     except KeyboardInterrupt:
         report.stopped = "interrupted"
-    engine.deadline, engine.ceiling = deadline.part(_LAST), None
+    engine.deadline, engine.ceiling = Deadline(), None
+    engine.run("recognise", saturate=True)  # a round that was left where it is may have left sums of one term
+    engine.deadline = deadline.part(_LAST)
     if report.stopped != "interrupted":
         with suppress(TimeLimitError, KeyboardInterrupt):
             _write(engine)

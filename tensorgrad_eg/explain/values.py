@@ -52,7 +52,8 @@ class Values:
         """The relative difference of two terms; NaN if they have no values that could be compared.
 
         It is infinite where only one of them is finite. It is the largest at two points with numbers of both
-        signs or, where no logarithm exists there, with positive numbers.
+        signs or, where no logarithm exists there, with positive numbers. Where a divisor is always zero,
+        as in Σ_ij (x_i - x_j)/(x_i - x_j), it is the difference for any other divisor in its place.
         """
         if one == other:
             return 0.0
@@ -63,7 +64,16 @@ class Values:
             if finite:
                 return max(finite)
             apart = math.inf if math.inf in found else apart
-        return apart
+        return self._elsewhere(one, other) if apart == math.inf else apart
+
+    def _elsewhere(self, one: int, other: int) -> float:
+        """How far terms are apart if what is zero, and divides, is replaced by something that is not."""
+        zeros = self._point(_SIGNED[0]).zero_divisors(one, other)
+        if not zeros:
+            return math.inf
+        point = Point(self.terms, Draw(self.seed, 0, self.facts))
+        point.replace(zeros)
+        return point.differ(one, other)
 
     def equal(self, one: int, other: int) -> bool:
         """Whether two terms are worth the same."""
@@ -116,6 +126,31 @@ class Point:
             doubt = np.sum(self.tape.rounding(nodes), axis=0)[both]
             return apart if (gap > doubt).any() else 0.0
         return apart
+
+    def zero_divisors(self, *roots: int) -> list[int]:
+        """The parts of terms that something is divided by, and that have entries which are zero."""
+        powers = [self.terms.node(at) for at in self._within(roots)]
+        bases = {node.children[0] for node in powers if node.op == "power" and node.number < 0}
+        return sorted(base for base in bases if not self.tape.values([self.node(base)])[0].all())
+
+    def _within(self, roots: Iterable[int]) -> set[int]:
+        """Terms and all their parts, those of what is differentiated too."""
+        found, stack = set[int](), list(roots)
+        while stack:
+            at = stack.pop()
+            if at not in found:
+                found.add(at)
+                node = self.terms.node(at)
+                stack.extend(node.children)
+                if node.op in ("cotangent", "pullback", "gradient", "read-gradient"):
+                    stack.append(self.direction(node).root)
+        return found
+
+    def replace(self, parts: Iterable[int]) -> None:
+        """Lets parts of terms be independent tensors of random numbers."""
+        for at in parts:
+            shape = {edge: self.sizes[edge] for edge in sorted(self.terms.free(at))}
+            self.nodes[at] = self.tape.array(shape, self.draw.array(f"+{at}", tuple(shape.values())))
 
     def node(self, at: int) -> Node:
         """A term on the tape.

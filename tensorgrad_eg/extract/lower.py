@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 from tensorgrad_eg.egraph.term import constant_value
@@ -121,11 +121,6 @@ class _Lowering:
         node, payload = way.node, way.node.payload
         kids = self._children(way)
         operands = tuple([self.read(c, _FACTORS[s]) for c, s in zip(kids, way.signs, strict=True)])
-        if node.op == "add" and len(operands) == 1:  # a search that was cut short may leave sums of one term
-            (operand,) = operands
-            number = None if operand.factor == 1 else operand.factor
-            kind = "contract" if number is None else "scale"
-            return Step(name, kind, (replace(operand, factor=_FACTORS[1]),), axes, number=number)
         over = tuple(sorted(node.over))
         return Step(
             name,
