@@ -30,8 +30,7 @@ from tensorgrad_eg.errors import (
 
 if TYPE_CHECKING:
     from tensorgrad_eg.diagram.display import Diagram
-    from tensorgrad_eg.expr.compound import Derivative
-    from tensorgrad_eg.expr.leaves import Variable
+    from tensorgrad_eg.expr import Derivative, Variable
 
 Size = int | str
 Edges = str | Iterable[str]
