@@ -35,6 +35,7 @@ from tensorgrad_eg.extract.lower import with_classes
 from tensorgrad_eg.extract.passes import again
 from tensorgrad_eg.extract.pieces import Pieces, pieces
 from tensorgrad_eg.extract.search import Solution
+from tensorgrad_eg.extract.spelling import spelt
 from tensorgrad_eg.extract.starts import assumed
 from tensorgrad_eg.program.cost import Baseline, total_flops
 from tensorgrad_eg.program.forms import Form, settled
@@ -250,6 +251,7 @@ def search(
     derived = assumed(derived, expressions, facts, engines)
     if options.effort and not options.structured:
         derived = with_modes(derived, expressions, sizes, engines)
+    derived = spelt(derived)
     started = timed(report, "differentiate", started)
     parts = pieces(derived) if options.structured else None
     start = derived if parts is None else replace(derived, dag=parts.dag, plain=None)

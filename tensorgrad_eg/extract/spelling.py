@@ -1,0 +1,267 @@
+"""How a program is spelt before the search: one tensor is one node, and the terms of a sum call alike edges alike.
+
+The rules see a common factor where two terms read a tensor under the same names, and sums are scoped: in
+Σ_k X[i,k] T[k,j] + Σ_l Y[i,l] T[l,j] the bound edges k and l mean the same and are called differently. So bound
+edges are renamed here, and tensors that are one up to names become one node. No rule is stated, and nothing is
+put in another order: what changes are names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from tensorgrad_eg.egraph.derive import Derived
+from tensorgrad_eg.egraph.term import Dag, Snapshot, Symbols, renamed
+from tensorgrad_eg.expr.operations import ENode
+from tensorgrad_eg.extract.alias import closed
+from tensorgrad_eg.extract.closure import Closure
+
+#: A tensor and the names under which its axes are read.
+Reading = tuple[int, tuple[str, ...]]
+
+
+def spelt(derived: Derived) -> Derived:
+    """The same program, in which alike edges are called alike.
+
+    Example:
+        >>> spelt(Derived(Dag(), [], {})).dag.nodes
+        []
+    """
+    symbols = dict(derived.symbols)
+    if not _sums(derived.dag):
+        return derived
+    work = _Spelling(derived.dag, symbols)
+    moved = work.run()
+    dag = work.new.part({name: moved[at] for name, at in derived.dag.roots.items()})
+    outputs = [
+        replace(out, node=dag.roots[f"out{n}"]) for n, out in enumerate(derived.outputs)
+    ]
+    return replace(derived, dag=dag, outputs=outputs, symbols=symbols)
+
+
+def _sums(dag: Dag) -> bool:
+    """Whether there is a sum of several terms."""
+    return any(node.op == "add" for node in dag.nodes)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """What a product reads: a node, and what the product calls its edges."""
+
+    at: int
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Product:
+    """A contraction of two parts over bound edges, each of which has a name of its own in the whole term."""
+
+    over: tuple[str, ...]
+    parts: tuple[Product | Factor, ...]
+
+
+@dataclass
+class Term:
+    """A term of a sum: multiples of a product. `bound` has the size of every bound edge.
+
+    What others read as well is `fixed`: it keeps its names.
+    """
+
+    at: int
+    multiples: list[ENode]
+    whole: Product | Factor
+    factors: list[Factor] = field(default_factory=list)
+    bound: dict[str, str | int] = field(default_factory=dict)
+    fixed: bool = False
+
+
+class _Spelling:
+    def __init__(self, dag: Dag, symbols: Symbols) -> None:
+        self.dag, self.symbols, self.new = dag, symbols, Dag()
+        snapshot = Snapshot.of(dag, symbols)
+        self.free = snapshot.free
+        self.closure: Closure = closed(snapshot)
+        self.names = {at: tuple(sorted(free)) for at, free in snapshot.free.items()}
+        self.readers: dict[int, int] = {}
+        for node in dag.nodes:
+            for child in node.children:
+                self.readers[child] = self.readers.get(child, 0) + 1
+        for at in dag.roots.values():
+            self.readers[at] = self.readers.get(at, 0) + 2
+        #: The new node of every tensor, by its reading.
+        self.known: dict[Reading, int] = {}
+        self.moved: dict[int, int] = {}
+
+    def run(self) -> dict[int, int]:
+        """The new number of every node."""
+        for at, node in enumerate(self.dag.nodes):
+            reading = self.readings(at)[0]
+            if reading not in self.known:
+                self.known[reading] = self._sum(at, node) if node.op == "add" else self._plain(at, node)
+            self.moved[at] = self.known[reading]
+        return self.moved
+
+    def readings(self, at: int, names: Mapping[str, str] | None = None) -> list[Reading]:
+        """The tensor that a node is, and the names it gives to its axes; all that are the same, sorted."""
+        own = [(names or {}).get(name, name) for name in self.names[at]]
+        if at not in self.closure.place:
+            return [(-1 - at, tuple(own))]
+        group, order = self.closure.place[at]
+        plain = tuple([own[n] for n in order])
+        turns = self.closure.symmetries.get(group)
+        if turns is None:
+            return [(group, plain)]
+        return sorted((group, tuple([plain[n] for n in turn])) for turn in turns)
+
+    def _plain(self, at: int, node: ENode) -> int:
+        kids = [self.moved[c] for c in node.children]
+        return self.new.put(node.op, node.payload, *kids, free=self.dag.free[at])
+
+    def _sum(self, at: int, node: ENode) -> int:
+        terms = [self.term(child) for child in node.children]
+        pool = _Pool(self.dag.free[at].union(*[self.dag.free[child] for child in node.children]), self)
+        order = sorted(range(len(terms)), key=lambda n: (not terms[n].fixed, -len(terms[n].bound), n))
+        new = {n: self._build(terms[n], pool.names(terms[n])) for n in order}
+        return self.new.put("add", node.payload, *[new[n] for n in range(len(terms))], free=self.dag.free[at])
+
+    def term(self, at: int) -> Term:
+        """A term taken apart, as far as nobody else reads a part of it."""
+        multiples: list[ENode] = []
+        fixed = False
+        while self.dag.nodes[at].op == "scale":
+            multiples.append(self.dag.nodes[at])
+            at = self.dag.nodes[at].children[0]
+            fixed |= self.readers[at] > 1
+        found = Term(at, multiples, Factor(at, {}), fixed=fixed or self.readers[at] > 1)
+        found.whole = self._parts(at, {}, found, set(self.free[at]))
+        return found
+
+    def _parts(self, at: int, names: Mapping[str, str], term: Term, taken: set[str]) -> Product | Factor:
+        node = self.dag.nodes[at]
+        alone = at == term.at or self.readers[at] == 1
+        if alone and node.op == "rename" and isinstance(node.payload, tuple) and node.payload[1] not in self.free[node.children[0]]:
+            old, new = map(str, node.payload)
+            return self._parts(node.children[0], {**names, old: names.get(new, new)}, term, taken)
+        if not alone or node.op != "contract":
+            term.factors.append(Factor(at, names))
+            return term.factors[-1]
+        here = {edge: name for edge, name in names.items() if edge not in node.over}
+        for edge in sorted(node.over):
+            here[edge] = _other(edge, taken)
+            taken.add(here[edge])
+            term.bound[here[edge]] = self.symbols[edge]
+        parts = tuple([self._parts(child, here, term, taken) for child in node.children])
+        return Product(tuple([here[edge] for edge in sorted(node.over)]), parts)
+
+    def _build(self, term: Term, names: Mapping[str, str]) -> int:
+        """A term with its bound edges under other names."""
+        at = self.moved[term.at] if term.fixed else self._made(term.whole, names)
+        for multiple in reversed(term.multiples):
+            at = self.new.put(multiple.op, multiple.payload, at)
+        return at
+
+    def _made(self, part: Product | Factor, names: Mapping[str, str]) -> int:
+        if isinstance(part, Product):
+            over = frozenset([names[edge] for edge in part.over])
+            return self.new.put("contract", over, *[self._made(one, names) for one in part.parts])
+        return self.read(part.at, _after(part.names, names))
+
+    def read(self, at: int, names: Mapping[str, str]) -> int:
+        """A tensor under other names: one that is there, if it is."""
+        here = {old: new for old, new in names.items() if old in self.free[at] and old != new}
+        if not here:
+            return self.moved[at]
+        reading = self.readings(at, here)[0]
+        if reading not in self.known:
+            self.known[reading] = self._renamed(at, here)
+        return self.known[reading]
+
+    def _renamed(self, at: int, names: Mapping[str, str]) -> int:
+        node = self.dag.nodes[at]
+        if node.op == "variable":
+            axes = tuple([names.get(axis, axis) for axis in node.axes])
+            return self.new.put("variable", (node.name, axes))
+        return renamed(self.new, self.moved[at], names, self.symbols)
+
+
+def _after(first: Mapping[str, str], then: Mapping[str, str]) -> dict[str, str]:
+    """One change of names after another."""
+    return {**then, **{old: then.get(new, new) for old, new in first.items()}}
+
+
+def _other(edge: str, taken: Container[str]) -> str:
+    while edge in taken:
+        edge += "'"
+    return edge
+
+
+class _Pool:
+    """The names of bound edges in the terms of one sum."""
+
+    def __init__(self, taken: Iterable[str], work: _Spelling) -> None:
+        self.taken, self.work, self.symbols = frozenset(taken), work, work.symbols
+        self.pool: list[str] = []
+        self.known: dict[int, list[tuple[str, ...]]] = {}
+
+    def names(self, term: Term) -> dict[str, str]:
+        """New names for the bound edges of a term, such that it shares as many factors as can be."""
+        found: dict[str, str] = {}
+        if not term.fixed:
+            for factor in sorted(term.factors, key=lambda one: -len(self._inside(one, term))):
+                if self._inside(factor, term):
+                    found = self._alike(self._readings(factor), term, found)
+        for edge, size in term.bound.items():
+            if edge not in found:
+                found[edge] = self._unused(edge, size, found.values(), term.fixed)
+        for factor in term.factors:
+            group, own = self._readings(factor, found)[0]
+            known = self.known.setdefault(group, [])
+            if own not in known:
+                known.append(own)
+        return found
+
+    def _readings(self, factor: Factor, names: Mapping[str, str] = {}) -> list[Reading]:
+        return self.work.readings(factor.at, _after(factor.names, names))
+
+    def _inside(self, factor: Factor, term: Term) -> list[str]:
+        """The edges of a factor that the term sums."""
+        own = self.work.free[factor.at]
+        return [edge for edge in sorted(own) if factor.names.get(edge, edge) in term.bound]
+
+    def _alike(self, readings: Sequence[Reading], term: Term, found: dict[str, str]) -> dict[str, str]:
+        """The names under which a factor is read as it is in another term, if that can be."""
+        for other in self.known.get(readings[0][0], ()):
+            for _, own in readings:
+                more = _matched(own, other, term.bound, self.pool, found)
+                if more is not None:
+                    return more
+        return found
+
+    def _unused(self, edge: str, size: str | int, used: Collection[str], fixed: bool) -> str:
+        """A name from the pool that the term does not use yet, its own if it can be; or a new one."""
+        free = [name for name in self.pool if self.symbols[name] == size and name not in used]
+        if free and edge not in free and not fixed:
+            return free[0]
+        edge = edge if fixed else _other(edge, self.taken.union(used))
+        self.symbols[edge] = size
+        self.pool += [edge] * (edge not in self.pool and edge not in self.taken)
+        return edge
+
+
+def _matched(
+    own: Sequence[str],
+    other: Sequence[str],
+    bound: Container[str],
+    pool: Container[str],
+    found: Mapping[str, str],
+) -> dict[str, str] | None:
+    """The names found so far with those that make `own` the `other`, unless that cannot be."""
+    more = dict(found)
+    for a, b in zip(own, other, strict=True):
+        if a not in bound:
+            if a != b:
+                return None
+        elif b not in pool or more.setdefault(a, b) != b:
+            return None
+    return more if len(set(more.values())) == len(more) else None
