@@ -69,6 +69,7 @@ class Term:
     """
 
     at: int
+    free: frozenset[str]
     multiples: list[ENode]
     whole: Product | Factor
     factors: list[Factor] = field(default_factory=list)
@@ -120,10 +121,26 @@ class _Spelling:
 
     def _sum(self, at: int, node: ENode) -> int:
         terms = [self.term(child) for child in node.children]
-        pool = _Pool(self.dag.free[at].union(*[self.dag.free[child] for child in node.children]), self)
+        pool = _Pool(self)
         order = sorted(range(len(terms)), key=lambda n: (not terms[n].fixed, -len(terms[n].bound), n))
-        new = {n: self._build(terms[n], pool.names(terms[n])) for n in order}
+        new = {n: self._term(terms[n], pool) for n in order}
         return self.new.put("add", node.payload, *[new[n] for n in range(len(terms))], free=self.dag.free[at])
+
+    def _term(self, term: Term, pool: _Pool) -> int:
+        """A term as the other terms of its sum call it; as it is, if a tensor had to be renamed as a whole."""
+        names = pool.names(term)
+        if not all(self._there(factor, names) for factor in term.factors):
+            term.fixed = True
+            names = dict(zip(term.bound, term.bound, strict=True))
+        pool.read(term, names)
+        return self._build(term, names)
+
+    def _there(self, factor: Factor, names: Mapping[str, str]) -> bool:
+        """Whether a factor is there under its new names, or can be at once."""
+        here = _after(factor.names, names)
+        changed = any(here.get(edge, edge) != edge for edge in self.free[factor.at])
+        known = not changed or self.readings(factor.at, here)[0] in self.known
+        return known or self.dag.nodes[factor.at].op == "variable"
 
     def term(self, at: int) -> Term:
         """A term taken apart, as far as nobody else reads a part of it."""
@@ -133,7 +150,7 @@ class _Spelling:
             multiples.append(self.dag.nodes[at])
             at = self.dag.nodes[at].children[0]
             fixed |= self.readers[at] > 1
-        found = Term(at, multiples, Factor(at, {}), fixed=fixed or self.readers[at] > 1)
+        found = Term(at, self.free[at], multiples, Factor(at, {}), fixed=fixed or self.readers[at] > 1)
         found.whole = self._parts(at, {}, found, set(self.free[at]))
         return found
 
@@ -143,8 +160,10 @@ class _Spelling:
         if alone and node.op == "rename" and isinstance(node.payload, tuple) and node.payload[1] not in self.free[node.children[0]]:
             old, new = map(str, node.payload)
             return self._parts(node.children[0], {**names, old: names.get(new, new)}, term, taken)
-        if not alone or node.op != "contract":
+        whole = isinstance(term.whole, Factor) and not term.bound and not term.factors
+        if not alone or node.op != "contract" or (node.over & taken and not whole):
             term.factors.append(Factor(at, names))
+            taken |= {names.get(edge, edge) for edge in self.free[at]}
             return term.factors[-1]
         here = {edge: name for edge, name in names.items() if edge not in node.over}
         for edge in sorted(node.over):
@@ -199,8 +218,8 @@ def _other(edge: str, taken: Container[str]) -> str:
 class _Pool:
     """The names of bound edges in the terms of one sum."""
 
-    def __init__(self, taken: Iterable[str], work: _Spelling) -> None:
-        self.taken, self.work, self.symbols = frozenset(taken), work, work.symbols
+    def __init__(self, work: _Spelling) -> None:
+        self.work, self.symbols = work, work.symbols
         self.pool: list[str] = []
         self.known: dict[int, list[tuple[str, ...]]] = {}
 
@@ -213,13 +232,17 @@ class _Pool:
                     found = self._alike(self._readings(factor), term, found)
         for edge, size in term.bound.items():
             if edge not in found:
-                found[edge] = self._unused(edge, size, found.values(), term.fixed)
+                found[edge] = self._unused(edge, size, term, found.values())
+        return found
+
+    def read(self, term: Term, names: Mapping[str, str]) -> None:
+        """Takes note of what a term reads under which names."""
         for factor in term.factors:
-            group, own = self._readings(factor, found)[0]
+            group, own = self._readings(factor, names)[0]
             known = self.known.setdefault(group, [])
             if own not in known:
                 known.append(own)
-        return found
+        self.pool += [name for name in names.values() if name not in self.pool]
 
     def _readings(self, factor: Factor, names: Mapping[str, str] = {}) -> list[Reading]:
         return self.work.readings(factor.at, _after(factor.names, names))
@@ -233,35 +256,31 @@ class _Pool:
         """The names under which a factor is read as it is in another term, if that can be."""
         for other in self.known.get(readings[0][0], ()):
             for _, own in readings:
-                more = _matched(own, other, term.bound, self.pool, found)
+                more = _matched(own, other, term, found)
                 if more is not None:
                     return more
         return found
 
-    def _unused(self, edge: str, size: str | int, used: Collection[str], fixed: bool) -> str:
+    def _unused(self, edge: str, size: str | int, term: Term, used: Collection[str]) -> str:
         """A name from the pool that the term does not use yet, its own if it can be; or a new one."""
-        free = [name for name in self.pool if self.symbols[name] == size and name not in used]
-        if free and edge not in free and not fixed:
+        taken = term.free.union(used)
+        free = [name for name in self.pool if self.symbols[name] == size and name not in taken]
+        if free and edge not in free and not term.fixed:
             return free[0]
-        edge = edge if fixed else _other(edge, self.taken.union(used))
+        edge = edge if term.fixed else _other(edge, taken)
         self.symbols[edge] = size
-        self.pool += [edge] * (edge not in self.pool and edge not in self.taken)
         return edge
 
 
 def _matched(
-    own: Sequence[str],
-    other: Sequence[str],
-    bound: Container[str],
-    pool: Container[str],
-    found: Mapping[str, str],
+    own: Sequence[str], other: Sequence[str], term: Term, found: Mapping[str, str]
 ) -> dict[str, str] | None:
     """The names found so far with those that make `own` the `other`, unless that cannot be."""
     more = dict(found)
     for a, b in zip(own, other, strict=True):
-        if a not in bound:
+        if a not in term.bound:
             if a != b:
                 return None
-        elif b not in pool or more.setdefault(a, b) != b:
+        elif b in term.free or more.setdefault(a, b) != b:
             return None
     return more if len(set(more.values())) == len(more) else None
