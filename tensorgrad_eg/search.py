@@ -26,6 +26,7 @@ from tensorgrad_eg.egraph.term import Snapshot
 from tensorgrad_eg.errors import TensorgradError
 from tensorgrad_eg.expr import Tensor, variables
 from tensorgrad_eg.extract.baseline import Modes, least
+from tensorgrad_eg.extract.bracketing import bracketed
 from tensorgrad_eg.extract.extract import Extracted, Searched, timed
 from tensorgrad_eg.extract.extract import extract as extract_best
 from tensorgrad_eg.extract.extract import search as saturated
@@ -251,7 +252,7 @@ def search(
     derived = assumed(derived, expressions, facts, engines)
     if options.effort and not options.structured:
         derived = with_modes(derived, expressions, sizes, engines)
-    derived = spelt(derived)
+    derived = bracketed(spelt(derived), sizes)
     started = timed(report, "differentiate", started)
     parts = pieces(derived) if options.structured else None
     start = derived if parts is None else replace(derived, dag=parts.dag, plain=None)

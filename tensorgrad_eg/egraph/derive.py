@@ -40,6 +40,7 @@ class Derived:
 
     `facts` is what is declared about variables, as the rule files read it, and `plain` the program before
     that was used. `modes` are further programs for the same outputs, differentiated in another order.
+    `wide` is the program with tensors that are written in another way as well, `pairs` of nodes say which.
     """
 
     dag: Dag
@@ -49,6 +50,8 @@ class Derived:
     facts: str = ""
     plain: Dag | None = None
     modes: tuple[Dag, ...] = ()
+    wide: Dag | None = None
+    pairs: tuple[tuple[int, int], ...] = ()
 
     @contextmanager
     def engine(

@@ -17,7 +17,7 @@ from tensorgrad_eg.extract.closure import Closure
 from tensorgrad_eg.extract.exact import Certificate, solve_exactly
 from tensorgrad_eg.extract.priced import Priced, edge_sizes, price
 from tensorgrad_eg.extract.search import Extractor, Solution
-from tensorgrad_eg.extract.starts import Mode, normal
+from tensorgrad_eg.extract.starts import Mode, join, normal
 from tensorgrad_eg.rules.forms import SEARCH
 from tensorgrad_eg.running import Deadline
 
@@ -117,7 +117,8 @@ def search(
             plain = normal(replace(derived, dag=derived.plain, facts=""), engines)
     with ExitStack() as stack:
         try:
-            engine = stack.enter_context(derived.engine(engines, SEARCH, engines.deadline.part(_LOADING)))
+            loaded = replace(derived, dag=derived.wide or derived.dag)
+            engine = stack.enter_context(loaded.engine(engines, SEARCH, engines.deadline.part(_LOADING)))
         except (TimeLimitError, KeyboardInterrupt):
             return _unsearched(derived, report, engines)
         with suppress(TimeLimitError, KeyboardInterrupt):  # the program is there, in normal form or not
@@ -127,8 +128,11 @@ def search(
         if mode:
             other = stack.enter_context(replace(derived, dag=mode.dag).engine(engines, SEARCH))
             engine = other if mode.joins(other) else engine
+        elif derived.pairs:
+            with suppress(TimeLimitError, KeyboardInterrupt):
+                join(engine, derived.pairs)
         saturate(engine, sizes, budget, report, progress)
-        final = engine.snapshot(roots) if mode or engine.changes > changes else start
+        final = engine.snapshot(roots) if mode or derived.pairs or engine.changes > changes else start
     report.nodes, report.classes = final.size, len(final.nodes)
     return Searched(derived.dag, start, final, plain=plain, mode=mode)
 

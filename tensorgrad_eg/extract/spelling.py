@@ -31,7 +31,7 @@ def spelt(derived: Derived) -> Derived:
     symbols = dict(derived.symbols)
     if not _sums(derived.dag):
         return derived
-    work = _Spelling(derived.dag, symbols)
+    work = Spelling(derived.dag, symbols)
     moved = work.run()
     dag = work.new.part({name: moved[at] for name, at in derived.dag.roots.items()})
     outputs = [
@@ -77,7 +77,9 @@ class Term:
     fixed: bool = False
 
 
-class _Spelling:
+class Spelling:
+    """A program, with what its tensors are up to the names of their edges, and one in which names are chosen."""
+
     def __init__(self, dag: Dag, symbols: Symbols) -> None:
         self.dag, self.symbols, self.new = dag, symbols, Dag()
         snapshot = Snapshot.of(dag, symbols)
@@ -121,12 +123,12 @@ class _Spelling:
 
     def _sum(self, at: int, node: ENode) -> int:
         terms = [self.term(child) for child in node.children]
-        pool = _Pool(self)
+        pool = Pool(self)
         order = sorted(range(len(terms)), key=lambda n: (not terms[n].fixed, -len(terms[n].bound), n))
         new = {n: self._term(terms[n], pool) for n in order}
         return self.new.put("add", node.payload, *[new[n] for n in range(len(terms))], free=self.dag.free[at])
 
-    def _term(self, term: Term, pool: _Pool) -> int:
+    def _term(self, term: Term, pool: Pool) -> int:
         """A term as the other terms of its sum call it; as it is, if a tensor had to be renamed as a whole."""
         names = pool.names(term)
         if not all(self._there(factor, names) for factor in term.factors):
@@ -137,7 +139,7 @@ class _Spelling:
 
     def _there(self, factor: Factor, names: Mapping[str, str]) -> bool:
         """Whether a factor is there under its new names, or can be at once."""
-        here = _after(factor.names, names)
+        here = after(factor.names, names)
         changed = any(here.get(edge, edge) != edge for edge in self.free[factor.at])
         known = not changed or self.readings(factor.at, here)[0] in self.known
         return known or self.dag.nodes[factor.at].op == "variable"
@@ -157,21 +159,34 @@ class _Spelling:
     def _parts(self, at: int, names: Mapping[str, str], term: Term, taken: set[str]) -> Product | Factor:
         node = self.dag.nodes[at]
         alone = at == term.at or self.readers[at] == 1
-        if alone and node.op == "rename" and isinstance(node.payload, tuple) and node.payload[1] not in self.free[node.children[0]]:
-            old, new = map(str, node.payload)
+        moves = self.renaming(node) if alone else None
+        if moves:
+            old, new = moves
             return self._parts(node.children[0], {**names, old: names.get(new, new)}, term, taken)
         whole = isinstance(term.whole, Factor) and not term.bound and not term.factors
         if not alone or node.op != "contract" or (node.over & taken and not whole):
             term.factors.append(Factor(at, names))
             taken |= {names.get(edge, edge) for edge in self.free[at]}
             return term.factors[-1]
+        here = self.bind(node, names, term, taken)
+        parts = tuple([self._parts(child, here, term, taken) for child in node.children])
+        return Product(tuple([here[edge] for edge in sorted(node.over)]), parts)
+
+    def renaming(self, node: ENode) -> tuple[str, str] | None:
+        """The old and the new name, if a node renames an edge and reads no diagonal."""
+        if node.op != "rename" or not isinstance(node.payload, tuple):
+            return None
+        old, new = map(str, node.payload)
+        return None if new in self.free[node.children[0]] else (old, new)
+
+    def bind(self, node: ENode, names: Mapping[str, str], term: Term, taken: set[str]) -> dict[str, str]:
+        """The names of edges inside a contraction: each that it sums has one of its own in the whole term."""
         here = {edge: name for edge, name in names.items() if edge not in node.over}
         for edge in sorted(node.over):
             here[edge] = _other(edge, taken)
             taken.add(here[edge])
             term.bound[here[edge]] = self.symbols[edge]
-        parts = tuple([self._parts(child, here, term, taken) for child in node.children])
-        return Product(tuple([here[edge] for edge in sorted(node.over)]), parts)
+        return here
 
     def _build(self, term: Term, names: Mapping[str, str]) -> int:
         """A term with its bound edges under other names."""
@@ -184,7 +199,7 @@ class _Spelling:
         if isinstance(part, Product):
             over = frozenset([names[edge] for edge in part.over])
             return self.new.put("contract", over, *[self._made(one, names) for one in part.parts])
-        return self.read(part.at, _after(part.names, names))
+        return self.read(part.at, after(part.names, names))
 
     def read(self, at: int, names: Mapping[str, str]) -> int:
         """A tensor under other names: one that is there, if it is."""
@@ -204,7 +219,7 @@ class _Spelling:
         return renamed(self.new, self.moved[at], names, self.symbols)
 
 
-def _after(first: Mapping[str, str], then: Mapping[str, str]) -> dict[str, str]:
+def after(first: Mapping[str, str], then: Mapping[str, str]) -> dict[str, str]:
     """One change of names after another."""
     return {**then, **{old: then.get(new, new) for old, new in first.items()}}
 
@@ -215,19 +230,24 @@ def _other(edge: str, taken: Container[str]) -> str:
     return edge
 
 
-class _Pool:
+class Pool:
     """The names of bound edges in the terms of one sum."""
 
-    def __init__(self, work: _Spelling) -> None:
+    def __init__(self, work: Spelling) -> None:
         self.work, self.symbols = work, work.symbols
         self.pool: list[str] = []
         self.known: dict[int, list[tuple[str, ...]]] = {}
 
-    def names(self, term: Term) -> dict[str, str]:
-        """New names for the bound edges of a term, such that it shares as many factors as can be."""
+    def names(self, term: Term, first: int | None = None) -> dict[str, str]:
+        """New names for the bound edges of a term, such that it shares as many factors as can be.
+
+        One of its factors may come first.
+        """
         found: dict[str, str] = {}
         if not term.fixed:
-            for factor in sorted(term.factors, key=lambda one: -len(self._inside(one, term))):
+            order = range(len(term.factors))
+            for n in sorted(order, key=lambda n: (n != first, -len(self._inside(term.factors[n], term)))):
+                factor = term.factors[n]
                 if self._inside(factor, term):
                     found = self._alike(self._readings(factor), term, found)
         for edge, size in term.bound.items():
@@ -245,7 +265,7 @@ class _Pool:
         self.pool += [name for name in names.values() if name not in self.pool]
 
     def _readings(self, factor: Factor, names: Mapping[str, str] = {}) -> list[Reading]:
-        return self.work.readings(factor.at, _after(factor.names, names))
+        return self.work.readings(factor.at, after(factor.names, names))
 
     def _inside(self, factor: Factor, term: Term) -> list[str]:
         """The edges of a factor that the term sums."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tensorgrad_eg.assume import Fact
@@ -71,11 +71,15 @@ class Mode:
         return True
 
     def _join(self, engine: Engine) -> None:
-        for name, at in self.roots.items():
-            first = self.dag.roots[name]
-            engine.facts(f"(accumulates t{first} t{at})", (first, at))
-        engine.run("accumulate")
-        engine.normalise()
+        join(engine, [(self.dag.roots[name], at) for name, at in self.roots.items()])
+
+
+def join(engine: Engine, pairs: Iterable[tuple[int, int]]) -> None:
+    """Says of pairs of nodes that they are one tensor, computed in another order."""
+    for first, at in pairs:
+        engine.facts(f"(accumulates t{first} t{at})", (first, at))
+    engine.run("accumulate")
+    engine.normalise()
 
 
 def normal(derived: Derived, engines: Engines) -> Snapshot:
