@@ -51,7 +51,7 @@ class Derived:
     plain: Dag | None = None
     modes: tuple[Dag, ...] = ()
     wide: Dag | None = None
-    pairs: tuple[tuple[int, int], ...] = ()
+    pairs: tuple[tuple[str, int, int], ...] = ()
 
     @contextmanager
     def engine(

@@ -18,12 +18,14 @@ from fractions import Fraction
 
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.term import Dag
-from tensorgrad_eg.extract.spelling import Factor, Pool, Spelling, Term, after
+from tensorgrad_eg.extract.spelling import Factor, Pool, Spelling, Term, after, renaming_first
 
 #: Products of more factors than this are not taken apart; nor are sums of more terms.
 _FACTORS, _TERMS = 8, 200
 #: Sums of so few terms are left to the rules, unless a shared factor is called differently.
 _SHORT = 3
+#: Longer sums than this are there in brackets only: their subsets would fill the e-graph.
+_LONG = 8
 #: An edge that is free in the sum, or one that is summed: its number in the factor, and its size.
 _Label = tuple[str, int, str]
 
@@ -38,7 +40,7 @@ def bracketed(derived: Derived, sizes: Mapping[str, int]) -> Derived:
     if not any(node.op == "add" for node in derived.dag.nodes):
         return derived
     work = _Bracketing(derived, sizes)
-    for at in derived.dag.reachable(derived.dag.roots.values()):
+    for at in reversed(derived.dag.reachable(derived.dag.roots.values())):
         if derived.dag.nodes[at].op == "add":
             work.sum(at)
     if not work.pairs:
@@ -46,14 +48,14 @@ def bracketed(derived: Derived, sizes: Mapping[str, int]) -> Derived:
     return replace(derived, wide=work.new, pairs=tuple(work.pairs), symbols=work.symbols)
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Member:
-    """A term of a long sum: a multiple of a product, and the node that it is, if it is one as it stands."""
+    """A term of a long sum, `outer` times the node `term.top`, which is `number` times a product of factors."""
 
     term: Term
+    outer: Fraction
     number: Fraction
-    at: int | None
-    sets: list[frozenset[str]] = field(default_factory=list)
+    sets: list[frozenset[str]]
 
 
 class _Bracketing(Spelling):
@@ -64,7 +66,7 @@ class _Bracketing(Spelling):
         self.moved = {at: at for at in range(len(derived.dag.nodes))}
         for at in self.moved:
             self.known.setdefault(self.readings(at)[0], at)
-        self.pairs: list[tuple[int, int]] = []
+        self.pairs: list[tuple[str, int, int]] = []
         self.done: set[int] = set()
         self.orders: dict[object, tuple[float, _Order]] = {}
 
@@ -79,9 +81,10 @@ class _Bracketing(Spelling):
         groups, alone = _Groups(self, members, out).found()
         if not groups or (len(members) <= _SHORT and not any(map(self._odd, groups))):
             return
-        terms = [self._bracket(group, out) for group in groups]
-        terms += [self._scaled(m.number, m.at if m.at is not None else self._product(m, out)) for m in alone]
-        self.pairs.append((at, terms[0] if len(terms) == 1 else self.new.put("add", None, *terms)))
+        terms = [self._bracket(group) for group in groups]
+        terms += [self._scaled(member.outer, member.term.top) for member in alone]
+        relation = "bracketed" if len(members) > _LONG else "accumulates"
+        self.pairs.append((relation, at, terms[0] if len(terms) == 1 else self.new.put("add", None, *terms)))
 
     def _members(self, at: int) -> list[_Member]:
         """The terms of a sum, those of sums that nobody else reads among them."""
@@ -89,32 +92,44 @@ class _Bracketing(Spelling):
         stack = [(child, Fraction(1)) for child in reversed(self.dag.nodes[at].children)]
         while stack:
             here, number = stack.pop()
-            node = self.dag.nodes[here]
-            if node.op == "scale":
-                stack.append((node.children[0], number * node.number))
-            elif node.op == "add" and self.readers[here] == 1:
-                self.done.add(here)
-                stack.extend((child, number) for child in reversed(node.children))
+            inner, times = here, number
+            while self.dag.nodes[inner].op == "scale":
+                times, inner = times * self.dag.nodes[inner].number, self.dag.nodes[inner].children[0]
+            if self.dag.nodes[inner].op == "add" and self.readers[inner] == 1:
+                self.done.add(inner)
+                stack.extend((child, times) for child in reversed(self.dag.nodes[inner].children))
             else:
                 found.append(self._member(here, number))
         return found
 
-    def _member(self, at: int, number: Fraction) -> _Member:
-        term = Term(at, self.free[at], [], Factor(at, {}))
-        self._factors(at, {}, term, set(self.free[at]))
+    def _member(self, top: int, outer: Fraction) -> _Member:
+        at, names, number = top, dict[str, str](), Fraction(1)
+        while True:
+            node = self.dag.nodes[at]
+            moves = self.renaming(node)
+            if moves:
+                names = renaming_first(moves, names)
+            elif node.op == "scale":
+                number *= node.number
+            else:
+                break
+            at = node.children[0]
+        term = Term(at, top, self.free[top], [], Factor(at, names))
+        self._factors(at, names, term, set(self.free[top]))
         if len(term.factors) > _FACTORS:
-            term.factors, term.bound = [Factor(at, {})], {}
-        member = _Member(term, number, at)
-        member.sets = [frozenset(after(f.names, {}).get(e, e) for e in self.free[f.at]) for f in term.factors]
-        return member
+            term.factors, term.bound = [Factor(at, names)], {}
+        return _Member(term, outer, number, [self.edges(factor) for factor in term.factors])
+
+    def edges(self, factor: Factor) -> frozenset[str]:
+        """The edges of a factor, as the product calls them."""
+        return frozenset([factor.names.get(edge, edge) for edge in self.free[factor.at]])
 
     def _factors(self, at: int, names: Mapping[str, str], term: Term, taken: set[str]) -> None:
         """The factors of a product, those of products that others read as well among them."""
         node = self.dag.nodes[at]
         moves = self.renaming(node)
         if moves:
-            old, new = moves
-            return self._factors(node.children[0], {**names, old: names.get(new, new)}, term, taken)
+            return self._factors(node.children[0], renaming_first(moves, names), term, taken)
         if node.op != "contract" or len(term.factors) > _FACTORS:
             term.factors.append(Factor(at, names))
             return None
@@ -128,20 +143,19 @@ class _Bracketing(Spelling):
         read = {self.readings(m.term.factors[n].at, m.term.factors[n].names)[0] for m, n in group.members}
         return len(read) > 1
 
-    def _bracket(self, group: _Group, out: frozenset[str]) -> int:
+    def _bracket(self, group: _Group) -> int:
         """The sum of the terms that share a factor, which is outermost in each, under one name."""
         pool = Pool(self)
         made = []
         for member, n in group.members:
             names = pool.names(member.term, first=n)
             pool.read(member.term, names)
-            at = self._outermost(member, n, names, out)
-            if member.at is not None:
-                self.pairs.append((member.at, at))
-            made.append(self._scaled(member.number, at))
+            at = self._scaled(member.number, self._outermost(member, n, names))
+            self.pairs.append(("accumulates", member.term.top, at))
+            made.append(self._scaled(member.outer, at))
         return self.new.put("add", None, *made)
 
-    def _outermost(self, member: _Member, n: int, names: Mapping[str, str], out: frozenset[str]) -> int:
+    def _outermost(self, member: _Member, n: int, names: Mapping[str, str]) -> int:
         """A product with its n-th factor outermost, the others in their best order."""
         shared = member.sets[n]
         others = [m for m in range(len(member.sets)) if m != n]
@@ -149,10 +163,6 @@ class _Bracketing(Spelling):
         rest = self._ordered(member, others, kept, names)
         over = frozenset(names[edge] for edge in shared & set(member.term.bound))
         return self.new.put("contract", over, self._read(member, n, names), rest)
-
-    def _product(self, member: _Member, out: frozenset[str]) -> int:
-        names = dict(zip(member.term.bound, member.term.bound, strict=True))
-        return self._ordered(member, list(range(len(member.sets))), member.term.free, names)
 
     def _read(self, member: _Member, n: int, names: Mapping[str, str]) -> int:
         factor = member.term.factors[n]
@@ -188,6 +198,9 @@ class _Bracketing(Spelling):
         return set(own & kept.union(*[s for n, s in enumerate(sets) if n not in side]))
 
     def _scaled(self, number: Fraction, at: int) -> int:
+        node = self.new.nodes[at]
+        if node.op == "scale":
+            number, at = number * node.number, node.children[0]
         return at if number == 1 else self.new.put("scale", number, at)
 
     def volume(self, edges: frozenset[str] | set[str]) -> float:

@@ -69,6 +69,7 @@ class Term:
     """
 
     at: int
+    top: int
     free: frozenset[str]
     multiples: list[ENode]
     whole: Product | Factor
@@ -146,14 +147,21 @@ class Spelling:
 
     def term(self, at: int) -> Term:
         """A term taken apart, as far as nobody else reads a part of it."""
-        multiples: list[ENode] = []
-        fixed = False
-        while self.dag.nodes[at].op == "scale":
-            multiples.append(self.dag.nodes[at])
-            at = self.dag.nodes[at].children[0]
+        top, names, multiples, fixed = at, dict[str, str](), list[ENode](), False
+        while True:
+            node = self.dag.nodes[at]
+            moves = self.renaming(node)
+            if moves:
+                names = renaming_first(moves, names)
+            elif node.op == "scale":
+                multiples.append(node)
+            else:
+                break
+            at = node.children[0]
             fixed |= self.readers[at] > 1
-        found = Term(at, self.free[at], multiples, Factor(at, {}), fixed=fixed or self.readers[at] > 1)
-        found.whole = self._parts(at, {}, found, set(self.free[at]))
+        free = self.free[top]
+        found = Term(at, top, free, multiples, Factor(at, names), fixed=fixed or self.readers[top] > 1)
+        found.whole = self._parts(at, names, found, set(free))
         return found
 
     def _parts(self, at: int, names: Mapping[str, str], term: Term, taken: set[str]) -> Product | Factor:
@@ -161,8 +169,7 @@ class Spelling:
         alone = at == term.at or self.readers[at] == 1
         moves = self.renaming(node) if alone else None
         if moves:
-            old, new = moves
-            return self._parts(node.children[0], {**names, old: names.get(new, new)}, term, taken)
+            return self._parts(node.children[0], renaming_first(moves, names), term, taken)
         whole = isinstance(term.whole, Factor) and not term.bound and not term.factors
         if not alone or node.op != "contract" or (node.over & taken and not whole):
             term.factors.append(Factor(at, names))
@@ -190,7 +197,9 @@ class Spelling:
 
     def _build(self, term: Term, names: Mapping[str, str]) -> int:
         """A term with its bound edges under other names."""
-        at = self.moved[term.at] if term.fixed else self._made(term.whole, names)
+        if term.fixed:
+            return self.moved[term.top]
+        at = self._made(term.whole, names)
         for multiple in reversed(term.multiples):
             at = self.new.put(multiple.op, multiple.payload, at)
         return at
@@ -217,6 +226,12 @@ class Spelling:
             axes = tuple([names.get(axis, axis) for axis in node.axes])
             return self.new.put("variable", (node.name, axes))
         return renamed(self.new, self.moved[at], names, self.symbols)
+
+
+def renaming_first(moves: tuple[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """The change of names below a rename, given that above it."""
+    old, new = moves
+    return {**{edge: name for edge, name in names.items() if edge != new}, old: names.get(new, new)}
 
 
 def after(first: Mapping[str, str], then: Mapping[str, str]) -> dict[str, str]:

@@ -71,13 +71,13 @@ class Mode:
         return True
 
     def _join(self, engine: Engine) -> None:
-        join(engine, [(self.dag.roots[name], at) for name, at in self.roots.items()])
+        join(engine, [("accumulates", self.dag.roots[name], at) for name, at in self.roots.items()])
 
 
-def join(engine: Engine, pairs: Iterable[tuple[int, int]]) -> None:
+def join(engine: Engine, pairs: Iterable[tuple[str, int, int]]) -> None:
     """Says of pairs of nodes that they are one tensor, computed in another order."""
-    for first, at in pairs:
-        engine.facts(f"(accumulates t{first} t{at})", (first, at))
+    for relation, first, at in pairs:
+        engine.facts(f"({relation} t{first} t{at})", (first, at))
     engine.run("accumulate")
     engine.normalise()
 
