@@ -26,8 +26,8 @@ _FACTORS, _TERMS = 8, 200
 _SHORT = 3
 #: Longer sums than this are there in brackets only: their subsets would fill the e-graph.
 _LONG = 8
-#: An edge that is free in the sum, or one that is summed: its number in the factor, and its size.
-_Label = tuple[str, int, str]
+#: A tensor, and what its axes are: an edge by its name, or one of a number and a size.
+_Key = tuple[int, tuple[tuple[str, int, str], ...]]
 
 
 def bracketed(derived: Derived, sizes: Mapping[str, int]) -> Derived:
@@ -271,43 +271,62 @@ class _Groups:
     def found(self) -> tuple[list[_Group], list[_Member]]:
         """The groups that save most, one after another, and the terms that are left."""
         left = list(range(len(self.members)))
-        keys = self._keys()
-        saving: dict[tuple, tuple[tuple[int, ...], float]] = {}
-        groups = []
+        kinds = self._kinds()
+        groups: list[dict[int, int]] = []
+        rated: dict[_Key, tuple[list[int], list[dict[int, int]], float]] = {}
         while True:
-            best: tuple[float, tuple, dict[int, int]] | None = None
-            for key, places in keys.items():
-                here = {n: j for n, j in places.items() if n in left}
-                if len(here) < 2:
-                    continue
-                if saving.get(key, ((), 0.0))[0] != tuple(here):
-                    saving[key] = tuple(here), self._saving(here)
-                value = saving[key][1]
-                if value > 0 and (best is None or value > best[0]):
-                    best = value, key, here
-            if best is None:
-                return groups, [self.members[n] for n in left]
-            groups.append(_Group([(self.members[n], j) for n, j in best[2].items()]))
-            left = [n for n in left if n not in best[2]]
+            for kind, places in kinds.items():
+                here = [n for n in left if n in places]
+                if kind not in rated or rated[kind][0] != here:
+                    rated[kind] = here, *self._rated({n: places[n] for n in here})
+            best = max(rated, key=lambda kind: rated[kind][2], default=None)
+            if best is None or rated[best][2] <= 0:
+                return [self._group(group) for group in groups], [self.members[n] for n in left]
+            groups += rated[best][1]
+            left = [n for n in left if not any(n in group for group in rated[best][1])]
 
-    def _keys(self) -> dict[tuple, dict[int, int]]:
-        """Factors up to the names of bound edges, with the terms that have them."""
-        found: dict[tuple, dict[int, int]] = {}
+    def _group(self, places: Mapping[int, int]) -> _Group:
+        return _Group([(self.members[n], j) for n, j in places.items()])
+
+    def _rated(self, places: Mapping[int, int]) -> tuple[list[dict[int, int]], float]:
+        """Terms with one kind of factor, by the factor itself, where that saves something; and how much.
+
+        What groups save that differ by the names of free edges is counted once: so are they computed.
+        """
+        by: dict[_Key, dict[int, int]] = {}
+        for n, j in places.items():
+            by.setdefault(self._key(n, j), {})[n] = j
+        saving = [(self._saving(group), group) for group in by.values() if len(group) > 1]
+        return [group for saved, group in saving if saved > 0], max([saved for saved, _ in saving], default=0)
+
+    def _kinds(self) -> dict[_Key, dict[int, int]]:
+        """Factors up to the names of all edges, with the terms that have them, and where.
+
+        Of terms that are one tensor under other names each has it in the same place: else what could be
+        computed once for all of them would not be one tensor any more.
+        """
+        found: dict[_Key, dict[int, int]] = {}
         for n, member in enumerate(self.members):
             if len(member.sets) > 1:
-                for j, factor in enumerate(member.term.factors):
-                    found.setdefault(self._key(member.term, factor), {}).setdefault(n, j)
+                for j in range(len(member.sets)):
+                    found.setdefault(self._key(n, j, named=False), {}).setdefault(n, j)
         return found
 
-    def _key(self, term: Term, factor: Factor) -> tuple:
-        """A factor up to the names of the edges that the term sums."""
+    def _key(self, n: int, j: int, named: bool = True) -> _Key:
+        """A factor up to the names of the edges that the term sums, or of all."""
+        term = self.members[n].term
+        factor = term.factors[j]
 
-        def pattern(names: Sequence[str]) -> tuple[_Label, ...]:
+        def pattern(names: Sequence[str]) -> tuple[tuple[str, int, str], ...]:
             number: dict[str, int] = {}
             return tuple(
-                ("", number.setdefault(name, len(number)), str(term.bound[name]))
-                if name in term.bound
-                else (name, 0, "")
+                (name, 0, "")
+                if named and name not in term.bound
+                else (
+                    "summed" if name in term.bound else "",
+                    number.setdefault(name, len(number)),
+                    str(self.work.symbols[name.rstrip("'")] if name not in self.work.symbols else self.work.symbols[name]),
+                )
                 for name in names
             )
 
