@@ -1,48 +1,50 @@
 """Long sums are bracketed into sums of terms that share a factor, as long products are put into an order.
 
-The rules take common factors out of a sum one after another: k groups that exclude each other are 2^k sums on the
-way. Here a sum is written once more with brackets around the terms that share a factor: associativity of + and no
-more. Each bracket is a sum of its own, in which the shared factor stands outermost and has its bound edges under
-one name; the rules find the rest. Which brackets: those that save most, one after another, where saving is what the
-terms cost alone, each in its best order, less what they cost once the factor is taken out.
-
-Both forms are put into the e-graph, and prices decide.
+The rules take common factors out of a sum one after another: k groups that exclude each other are 2^k sums
+on the way. Here a sum is written once more with brackets around the terms that share a factor: associativity
+of + and no more. Each bracket is a sum of its own, in which the shared factor stands outermost and has its
+bound edges under one name; the rules find the rest. Which brackets: those that save most, one after another,
+where saving is what the terms cost alone, each in its best order, less what they cost once the factor is out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tensorgrad_eg.egraph.derive import Derived
-from tensorgrad_eg.egraph.term import Dag
-from tensorgrad_eg.extract.spelling import Factor, Pool, Spelling, Term, after, renaming_first
+from tensorgrad_eg.extract.spelling import Factor, Pool, Spelling, Term, after
 
 #: Products of more factors than this are not taken apart; nor are sums of more terms.
 _FACTORS, _TERMS = 8, 200
-#: Sums of so few terms are left to the rules, unless a shared factor is called differently.
+#: Sums of so few terms are left to the rules, unless a shared factor is called differently in them.
 _SHORT = 3
 #: Longer sums than this are there in brackets only: their subsets would fill the e-graph.
 _LONG = 8
-#: A tensor, and what its axes are: an edge by its name, or one of a number and a size.
+#: The order of a product: the number of a factor, or what is multiplied last.
+_Order = int | tuple["_Order", "_Order"]
+#: A tensor, and what its axes are: an edge by its name, or by a number and its size.
 _Key = tuple[int, tuple[tuple[str, int, str], ...]]
+_Edges = frozenset[str]
 
 
 def bracketed(derived: Derived, sizes: Mapping[str, int]) -> Derived:
     """The program with its sums written once more, in brackets of terms that share a factor.
 
     Example:
+        >>> from tensorgrad_eg.egraph.term import Dag
         >>> bracketed(Derived(Dag(), [], {}), {}).wide is None
         True
     """
-    if not any(node.op == "add" for node in derived.dag.nodes):
+    dag = derived.dag
+    sums = [at for at in dag.reachable(dag.roots.values()) if dag.nodes[at].op == "add"]
+    if not sums:
         return derived
     work = _Bracketing(derived, sizes)
-    for at in reversed(derived.dag.reachable(derived.dag.roots.values())):
-        if derived.dag.nodes[at].op == "add":
-            work.sum(at)
+    for at in reversed(sums):  # before the sums that are terms of it
+        work.sum(at)
     if not work.pairs:
         return derived
     return replace(derived, wide=work.new, pairs=tuple(work.pairs), symbols=work.symbols)
@@ -50,19 +52,30 @@ def bracketed(derived: Derived, sizes: Mapping[str, int]) -> Derived:
 
 @dataclass(frozen=True)
 class _Member:
-    """A term of a long sum, `outer` times the node `term.top`, which is `number` times a product of factors."""
+    """A term of a long sum: `outer` times the node `term.top`, which is `number` times a product.
+
+    `sets` are the edges of its factors, as the product calls them.
+    """
 
     term: Term
     outer: Fraction
     number: Fraction
-    sets: list[frozenset[str]]
+    sets: list[_Edges]
+
+    @property
+    def bound(self) -> _Edges:
+        """The edges that it sums."""
+        return frozenset(self.term.bound)
+
+
+#: Terms that share a factor: each with the number of the factor.
+_Group = list[tuple[_Member, int]]
 
 
 class _Bracketing(Spelling):
     def __init__(self, derived: Derived, sizes: Mapping[str, int]) -> None:
         super().__init__(derived.dag, dict(derived.symbols))
-        self.sizes = sizes
-        self.new = derived.dag.copy()
+        self.sizes, self.new = sizes, derived.dag.copy()
         self.moved = {at: at for at in range(len(derived.dag.nodes))}
         for at in self.moved:
             self.known.setdefault(self.readings(at)[0], at)
@@ -72,130 +85,101 @@ class _Bracketing(Spelling):
 
     def sum(self, at: int) -> None:
         """Writes a sum once more, if there are brackets that save something."""
-        if at in self.done:
-            return
-        members = self._members(at)
+        members = [] if at in self.done else self._members(at)
         if not 2 <= len(members) <= _TERMS:
             return
-        out = self.free[at]
-        groups, alone = _Groups(self, members, out).found()
-        if not groups or (len(members) <= _SHORT and not any(map(self._odd, groups))):
+        groups, alone = _Groups(self, members, self.free[at]).found()
+        if not groups or (len(members) <= _SHORT and not any(map(self._unlike, groups))):
             return
         terms = [self._bracket(group) for group in groups]
         terms += [self._scaled(member.outer, member.term.top) for member in alone]
-        relation = "bracketed" if len(members) > _LONG else "accumulates"
-        self.pairs.append((relation, at, terms[0] if len(terms) == 1 else self.new.put("add", None, *terms)))
+        made = terms[0] if len(terms) == 1 else self.new.put("add", None, *terms)
+        self.pairs.append(("bracketed" if len(members) > _LONG else "accumulates", at, made))
 
     def _members(self, at: int) -> list[_Member]:
         """The terms of a sum, those of sums that nobody else reads among them."""
         found: list[_Member] = []
         stack = [(child, Fraction(1)) for child in reversed(self.dag.nodes[at].children)]
         while stack:
-            here, number = stack.pop()
-            inner, times = here, number
-            while self.dag.nodes[inner].op == "scale":
-                times, inner = times * self.dag.nodes[inner].number, self.dag.nodes[inner].children[0]
-            if self.dag.nodes[inner].op == "add" and self.readers[inner] == 1:
-                self.done.add(inner)
-                stack.extend((child, times) for child in reversed(self.dag.nodes[inner].children))
+            top, outer = stack.pop()
+            here, number = top, outer
+            while self.dag.nodes[here].op == "scale":
+                number, here = number * self.dag.nodes[here].number, self.dag.nodes[here].children[0]
+            if self.dag.nodes[here].op == "add" and self.readers[here] == 1:
+                self.done.add(here)
+                stack.extend((child, number) for child in reversed(self.dag.nodes[here].children))
             else:
-                found.append(self._member(here, number))
+                found.append(self._member(top, outer))
         return found
 
     def _member(self, top: int, outer: Fraction) -> _Member:
-        at, names, number = top, dict[str, str](), Fraction(1)
-        while True:
-            node = self.dag.nodes[at]
-            moves = self.renaming(node)
-            if moves:
-                names = renaming_first(moves, names)
-            elif node.op == "scale":
-                number *= node.number
-            else:
-                break
-            at = node.children[0]
-        term = Term(at, top, self.free[top], [], Factor(at, names))
-        self._factors(at, names, term, set(self.free[top]))
+        term = self.top(top)
+        self._factors(term.whole.at, term.whole.names, term, set(term.free))
         if len(term.factors) > _FACTORS:
-            term.factors, term.bound = [Factor(at, names)], {}
-        return _Member(term, outer, number, [self.edges(factor) for factor in term.factors])
-
-    def edges(self, factor: Factor) -> frozenset[str]:
-        """The edges of a factor, as the product calls them."""
-        return frozenset([factor.names.get(edge, edge) for edge in self.free[factor.at]])
+            term.factors, term.bound = [term.whole], {}
+        number = math.prod([multiple.number for multiple in term.multiples], start=Fraction(1))
+        sets = [frozenset([f.names.get(edge, edge) for edge in self.free[f.at]]) for f in term.factors]
+        return _Member(term, outer, number, sets)
 
     def _factors(self, at: int, names: Mapping[str, str], term: Term, taken: set[str]) -> None:
         """The factors of a product, those of products that others read as well among them."""
         node = self.dag.nodes[at]
-        moves = self.renaming(node)
-        if moves:
-            return self._factors(node.children[0], renaming_first(moves, names), term, taken)
-        if node.op != "contract" or len(term.factors) > _FACTORS:
+        moved = self.below(node, names)
+        if moved is not None:
+            self._factors(node.children[0], moved, term, taken)
+        elif node.op != "contract" or len(term.factors) > _FACTORS:
             term.factors.append(Factor(at, names))
-            return None
-        here = self.bind(node, names, term, taken)
-        for child in node.children:
-            self._factors(child, here, term, taken)
-        return None
+        else:
+            here = self.bind(node, names, term, taken)
+            for child in node.children:
+                self._factors(child, here, term, taken)
 
-    def _odd(self, group: _Group) -> bool:
-        """Whether the factor that is shared has other names in one term than in another, or stands deep."""
-        read = {self.readings(m.term.factors[n].at, m.term.factors[n].names)[0] for m, n in group.members}
-        return len(read) > 1
+    def _unlike(self, group: _Group) -> bool:
+        """Whether the factor that is shared has other names in one term than in another."""
+        factors = [member.term.factors[n] for member, n in group]
+        return len({self.readings(factor.at, factor.names)[0] for factor in factors}) > 1
 
     def _bracket(self, group: _Group) -> int:
         """The sum of the terms that share a factor, which is outermost in each, under one name."""
-        pool = Pool(self)
-        made = []
-        for member, n in group.members:
+        pool, terms = Pool(self), []
+        for member, n in group:
             names = pool.names(member.term, first=n)
             pool.read(member.term, names)
             at = self._scaled(member.number, self._outermost(member, n, names))
             self.pairs.append(("accumulates", member.term.top, at))
-            made.append(self._scaled(member.outer, at))
-        return self.new.put("add", None, *made)
+            terms.append(self._scaled(member.outer, at))
+        return self.new.put("add", None, *terms)
 
     def _outermost(self, member: _Member, n: int, names: Mapping[str, str]) -> int:
         """A product with its n-th factor outermost, the others in their best order."""
-        shared = member.sets[n]
+        over = member.sets[n] & member.bound
         others = [m for m in range(len(member.sets)) if m != n]
-        kept = member.term.free | (shared & set(member.term.bound))
-        rest = self._ordered(member, others, kept, names)
-        over = frozenset(names[edge] for edge in shared & set(member.term.bound))
-        return self.new.put("contract", over, self._read(member, n, names), rest)
+        rest = self._ordered(member, others, member.term.free | over, names)
+        return self.new.put("contract", _called(over, names), self._read(member, n, names), rest)
 
     def _read(self, member: _Member, n: int, names: Mapping[str, str]) -> int:
         factor = member.term.factors[n]
         return self.read(factor.at, after(factor.names, names))
 
-    def _ordered(
-        self, member: _Member, which: Sequence[int], kept: frozenset[str], names: Mapping[str, str]
-    ) -> int:
+    def _ordered(self, member: _Member, which: Sequence[int], kept: _Edges, names: Mapping[str, str]) -> int:
         """The product of some of its factors, in their best order, with these edges kept."""
         sets = [member.sets[n] for n in which]
-        _, order = self.best(sets, kept)
 
-        def build(part: _Order) -> tuple[int, frozenset[int]]:
+        def build(part: _Order) -> tuple[int, _Edges, frozenset[int]]:
             if isinstance(part, int):
-                return self._read(member, which[part], names), frozenset([part])
-            (one, left), (two, right) = map(build, part)
-            inside = left | right
-            open_ = kept.union(*[s for n, s in enumerate(sets) if n not in inside])
-            have = frozenset().union(*[sets[n] for n in left]) | frozenset().union(*[sets[n] for n in right])
-            before = {e for side in (left, right) for e in self._open(sets, side, kept)}
-            over = frozenset(names.get(e, e) for e in (have & before) - open_)
-            return self.new.put("contract", over, one, two), inside
+                return self._read(member, which[part], names), sets[part], frozenset([part])
+            (one, left, some), (two, right, more) = map(build, part)
+            outside = kept.union(*[s for n, s in enumerate(sets) if n not in some | more])
+            over = (left | right) - outside
+            return (
+                self.new.put("contract", _called(over, names), one, two),
+                (left | right) - over,
+                some | more,
+            )
 
-        at, _ = build(order)
-        lone = {e for e in sets[0] - kept} if len(sets) == 1 else set()
-        return self.new.put("reduce", frozenset(names.get(e, e) for e in lone), at) if lone else at
-
-    def _open(self, sets: Sequence[frozenset[str]], side: frozenset[int], kept: frozenset[str]) -> set[str]:
-        """The edges of a part of a product that are not summed in it: a single factor has all of its own."""
-        own = frozenset[str]().union(*[sets[n] for n in side])
-        if len(side) == 1:
-            return set(own)
-        return set(own & kept.union(*[s for n, s in enumerate(sets) if n not in side]))
+        at, have, _ = build(self.best(sets, kept)[1])
+        lone = have - kept
+        return self.new.put("reduce", _called(lone, names), at) if lone else at
 
     def _scaled(self, number: Fraction, at: int) -> int:
         node = self.new.nodes[at]
@@ -203,69 +187,60 @@ class _Bracketing(Spelling):
             number, at = number * node.number, node.children[0]
         return at if number == 1 else self.new.put("scale", number, at)
 
-    def volume(self, edges: frozenset[str] | set[str]) -> float:
-        """How many entries a tensor with these edges has."""
-        return math.prod([self.extent(edge) for edge in edges])
+    def volume(self, edges: _Edges, bound: Mapping[str, str | int]) -> float:
+        """How many entries a tensor with these edges has, of which some are `bound`."""
+        return math.prod([self._size(bound.get(edge) or self.symbols[edge]) for edge in edges])
 
-    def extent(self, edge: str) -> int:
-        """The size of an edge."""
-        size = self.symbols.get(edge.rstrip("'"), 16) if edge not in self.symbols else self.symbols[edge]
+    def _size(self, size: str | int) -> int:
         return size if isinstance(size, int) else self.sizes.get(size, 16)
 
-    def best(self, sets: Sequence[frozenset[str]], kept: frozenset[str]) -> tuple[float, _Order]:
+    def best(self, sets: Sequence[_Edges], kept: _Edges) -> tuple[float, _Order]:
         """What a product costs in its best order, and that order."""
-        edges = sorted(frozenset[str]().union(*sets))
-        number = {edge: n for n, edge in enumerate(dict.fromkeys(e for s in sets for e in sorted(s)))}
+        edges = list(dict.fromkeys(edge for own in sets for edge in sorted(own)))
+        number = {edge: n for n, edge in enumerate(edges)}
+        entries = {edge: self._size(self.symbols[edge]) for edge in edges}
         key = (
-            tuple(tuple(sorted(number[e] for e in s)) for s in sets),
-            tuple((number[e], self.extent(e), e in kept) for e in edges),
+            tuple([frozenset([number[edge] for edge in own]) for own in sets]),
+            tuple([(entries[edge], edge in kept) for edge in edges]),
         )
         if key not in self.orders:
-            self.orders[key] = _cheapest(sets, kept, self.volume)
+            self.orders[key] = _cheapest(sets, kept, lambda own: math.prod([entries[edge] for edge in own]))
         return self.orders[key]
 
 
-_Order = int | tuple["_Order", "_Order"]
+def _called(edges: _Edges, names: Mapping[str, str]) -> _Edges:
+    return frozenset([names.get(edge, edge) for edge in edges])
 
 
-def _cheapest(sets, kept, volume) -> tuple[float, _Order]:
-    count = len(sets)
-    whole = (1 << count) - 1
-    free: dict[int, frozenset[str]] = {}
-    for part in range(1, whole + 1):
-        inside = frozenset[str]().union(*[s for n, s in enumerate(sets) if part >> n & 1])
-        outside = kept.union(*[s for n, s in enumerate(sets) if not part >> n & 1])
-        free[part] = inside & outside if part & (part - 1) else inside
-    best: dict[int, tuple[float, _Order]] = {1 << n: (0.0, n) for n in range(count)}
+def _cheapest(
+    sets: Sequence[_Edges], kept: _Edges, volume: Callable[[_Edges], float]
+) -> tuple[float, _Order]:
+    """The cheapest order of a product, by dynamic programming over its parts."""
+    whole = (1 << len(sets)) - 1
+    best: dict[int, tuple[float, _Order]] = {1 << n: (0.0, n) for n in range(len(sets))}
+    open_ = {1 << n: own for n, own in enumerate(sets)}
     for part in range(1, whole + 1):
         if part in best:
             continue
-        least: tuple[float, _Order] | None = None
+        inside = _Edges().union(*[own for n, own in enumerate(sets) if part >> n & 1])
+        open_[part] = inside & kept.union(*[own for n, own in enumerate(sets) if not part >> n & 1])
+        found = []
         one = (part - 1) & part
-        while one:
+        while one > part ^ one:
             two = part ^ one
-            if one > two:
-                met = free[one] | free[two]
-                cost = volume(met) * (1 if met == free[part] else 2) + best[one][0] + best[two][0]
-                if least is None or cost < least[0]:
-                    least = cost, (best[one][1], best[two][1])
+            met = open_[one] | open_[two]
+            cost = volume(met) * (1 if met == open_[part] else 2)
+            found.append((cost + best[one][0] + best[two][0], one))
             one = (one - 1) & part
-        assert least is not None
-        best[part] = least
+        cost, one = min(found)
+        best[part] = cost, (best[one][1], best[part ^ one][1])
     return best[whole]
-
-
-@dataclass
-class _Group:
-    """Terms that share a factor: each with the number of the factor."""
-
-    members: list[tuple[_Member, int]]
 
 
 class _Groups:
     """Which terms of a sum are put together."""
 
-    def __init__(self, work: _Bracketing, members: Sequence[_Member], out: frozenset[str]) -> None:
+    def __init__(self, work: _Bracketing, members: Sequence[_Member], out: _Edges) -> None:
         self.work, self.members, self.out = work, members, out
 
     def found(self) -> tuple[list[_Group], list[_Member]]:
@@ -281,12 +256,10 @@ class _Groups:
                     rated[kind] = here, *self._rated({n: places[n] for n in here})
             best = max(rated, key=lambda kind: rated[kind][2], default=None)
             if best is None or rated[best][2] <= 0:
-                return [self._group(group) for group in groups], [self.members[n] for n in left]
+                found = [[(self.members[n], j) for n, j in group.items()] for group in groups]
+                return found, [self.members[n] for n in left]
             groups += rated[best][1]
             left = [n for n in left if not any(n in group for group in rated[best][1])]
-
-    def _group(self, places: Mapping[int, int]) -> _Group:
-        return _Group([(self.members[n], j) for n, j in places.items()])
 
     def _rated(self, places: Mapping[int, int]) -> tuple[list[dict[int, int]], float]:
         """Terms with one kind of factor, by the factor itself, where that saves something; and how much.
@@ -297,13 +270,14 @@ class _Groups:
         for n, j in places.items():
             by.setdefault(self._key(n, j), {})[n] = j
         saving = [(self._saving(group), group) for group in by.values() if len(group) > 1]
-        return [group for saved, group in saving if saved > 0], max([saved for saved, _ in saving], default=0)
+        worth = [group for saved, group in saving if saved > 0]
+        return worth, max([saved for saved, _ in saving], default=0)
 
     def _kinds(self) -> dict[_Key, dict[int, int]]:
         """Factors up to the names of all edges, with the terms that have them, and where.
 
-        Of terms that are one tensor under other names each has it in the same place: else what could be
-        computed once for all of them would not be one tensor any more.
+        Terms that are one tensor under other names have it in the same place: else what could be computed
+        once for all of them would not be one tensor any more.
         """
         found: dict[_Key, dict[int, int]] = {}
         for n, member in enumerate(self.members):
@@ -313,41 +287,36 @@ class _Groups:
         return found
 
     def _key(self, n: int, j: int, named: bool = True) -> _Key:
-        """A factor up to the names of the edges that the term sums, or of all."""
+        """A factor up to the names of the edges that the term sums, or up to those of all."""
         term = self.members[n].term
-        factor = term.factors[j]
 
         def pattern(names: Sequence[str]) -> tuple[tuple[str, int, str], ...]:
             number: dict[str, int] = {}
-            return tuple(
-                (name, 0, "")
-                if named and name not in term.bound
-                else (
-                    "summed" if name in term.bound else "",
-                    number.setdefault(name, len(number)),
-                    str(self.work.symbols[name.rstrip("'")] if name not in self.work.symbols else self.work.symbols[name]),
-                )
-                for name in names
-            )
+            found = []
+            for name in names:
+                if named and name not in term.bound:
+                    found.append((name, 0, ""))
+                else:
+                    kind = "summed" if name in term.bound else ""
+                    size = str(self.work.symbols[name])
+                    found.append((kind, number.setdefault(name, len(number)), size))
+            return tuple(found)
 
+        factor = term.factors[j]
         return min((group, pattern(names)) for group, names in self.work.readings(factor.at, factor.names))
 
     def _saving(self, group: Mapping[int, int]) -> float:
         """What the terms cost alone, less what they cost with the shared factor taken out."""
-        work = self.work
-        total = 0.0
-        inner: set[str] = set()
+        work, total, last = self.work, 0.0, 0.0
         for n, j in group.items():
             member = self.members[n]
-            shared = member.sets[j]
-            rest = [s for m, s in enumerate(member.sets) if m != j]
-            bound = shared & set(member.term.bound)
-            total += work.best(member.sets, member.term.free)[0]
-            total -= work.best(rest, member.term.free | bound)[0]
-            left = frozenset[str]().union(*rest) & (member.term.free | bound)
-            if not inner:
-                met, first = shared | left, bound
-            inner = inner | left if not inner else inner
-            total -= work.volume(left)
-        last = work.volume(met) * (2 if first else 1)
-        return total - last + work.volume(self.out) * (len(group) - 1) + work.volume(inner)
+            kept = member.term.free | (member.sets[j] & member.bound)
+            rest = [own for m, own in enumerate(member.sets) if m != j]
+            left = kept.intersection(_Edges().union(*rest))
+            met = work.volume(member.sets[j] | left, member.term.bound)
+            last = max(
+                last, met * (2 if member.sets[j] & member.bound else 1) - work.volume(left, member.term.bound)
+            )
+            total += work.best(member.sets, member.term.free)[0] - work.best(rest, kept)[0]
+            total += work.volume(self.out, {}) - work.volume(left, member.term.bound)
+        return total - last - work.volume(self.out, {})

@@ -1,14 +1,14 @@
-"""How a program is spelt before the search: one tensor is one node, and the terms of a sum call alike edges alike.
+"""How a program is spelt before the search: the terms of a sum call edges alike that are alike.
 
 The rules see a common factor where two terms read a tensor under the same names, and sums are scoped: in
-Σ_k X[i,k] T[k,j] + Σ_l Y[i,l] T[l,j] the bound edges k and l mean the same and are called differently. So bound
-edges are renamed here, and tensors that are one up to names become one node. No rule is stated, and nothing is
-put in another order: what changes are names.
+Σ_k X[i,k] T[k,j] + Σ_l Y[i,l] T[l,j] the bound edges k and l mean the same and are called differently. So
+bound edges are renamed here, and tensors that are one up to names become one node. No rule is stated, and
+nothing is put in another order: what changes are names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tensorgrad_eg.egraph.derive import Derived
@@ -34,9 +34,7 @@ def spelt(derived: Derived) -> Derived:
     work = Spelling(derived.dag, symbols)
     moved = work.run()
     dag = work.new.part({name: moved[at] for name, at in derived.dag.roots.items()})
-    outputs = [
-        replace(out, node=dag.roots[f"out{n}"]) for n, out in enumerate(derived.outputs)
-    ]
+    outputs = [replace(out, node=dag.roots[f"out{n}"]) for n, out in enumerate(derived.outputs)]
     return replace(derived, dag=dag, outputs=outputs, symbols=symbols)
 
 
@@ -63,23 +61,23 @@ class Product:
 
 @dataclass
 class Term:
-    """A term of a sum: multiples of a product. `bound` has the size of every bound edge.
+    """A term of a sum, the node `top`: multiples of the `whole`, which may be a product and have `parts`.
 
-    What others read as well is `fixed`: it keeps its names.
+    `bound` has the size of every bound edge. What others read as well is `fixed`: it keeps its names.
     """
 
-    at: int
     top: int
     free: frozenset[str]
     multiples: list[ENode]
-    whole: Product | Factor
+    whole: Factor
+    fixed: bool
     factors: list[Factor] = field(default_factory=list)
     bound: dict[str, str | int] = field(default_factory=dict)
-    fixed: bool = False
+    parts: Product | Factor | None = None
 
 
 class Spelling:
-    """A program, with what its tensors are up to the names of their edges, and one in which names are chosen."""
+    """A program with what its tensors are up to names, and a new one in which names are chosen."""
 
     def __init__(self, dag: Dag, symbols: Symbols) -> None:
         self.dag, self.symbols, self.new = dag, symbols, Dag()
@@ -130,7 +128,7 @@ class Spelling:
         return self.new.put("add", node.payload, *[new[n] for n in range(len(terms))], free=self.dag.free[at])
 
     def _term(self, term: Term, pool: Pool) -> int:
-        """A term as the other terms of its sum call it; as it is, if a tensor had to be renamed as a whole."""
+        """A term as the others of its sum call it; as it is, if a tensor had to be renamed as a whole."""
         names = pool.names(term)
         if not all(self._there(factor, names) for factor in term.factors):
             term.fixed = True
@@ -147,31 +145,32 @@ class Spelling:
 
     def term(self, at: int) -> Term:
         """A term taken apart, as far as nobody else reads a part of it."""
-        top, names, multiples, fixed = at, dict[str, str](), list[ENode](), False
+        found = self.top(at)
+        found.parts = self._parts(found.whole.at, found.whole.names, found, set(found.free))
+        return found
+
+    def top(self, top: int) -> Term:
+        """A term, of which multiples and names have been taken off."""
+        at, names, multiples, shared = top, dict[str, str](), list[ENode](), self.readers[top] > 1
         while True:
             node = self.dag.nodes[at]
-            moves = self.renaming(node)
-            if moves:
-                names = renaming_first(moves, names)
-            elif node.op == "scale":
+            below = self.below(node, names)
+            if below is None and node.op != "scale":
+                return Term(top, self.free[top], multiples, Factor(at, names), fixed=shared)
+            if below is None:
                 multiples.append(node)
-            else:
-                break
+            names = names if below is None else below
             at = node.children[0]
-            fixed |= self.readers[at] > 1
-        free = self.free[top]
-        found = Term(at, top, free, multiples, Factor(at, names), fixed=fixed or self.readers[top] > 1)
-        found.whole = self._parts(at, names, found, set(free))
-        return found
+            shared |= self.readers[at] > 1
 
     def _parts(self, at: int, names: Mapping[str, str], term: Term, taken: set[str]) -> Product | Factor:
         node = self.dag.nodes[at]
-        alone = at == term.at or self.readers[at] == 1
-        moves = self.renaming(node) if alone else None
-        if moves:
-            return self._parts(node.children[0], renaming_first(moves, names), term, taken)
-        whole = isinstance(term.whole, Factor) and not term.bound and not term.factors
-        if not alone or node.op != "contract" or (node.over & taken and not whole):
+        alone = at == term.whole.at or self.readers[at] == 1
+        below = self.below(node, names) if alone else None
+        if below is not None:
+            return self._parts(node.children[0], below, term, taken)
+        first = not term.bound and not term.factors
+        if not alone or node.op != "contract" or (node.over & taken and not first):
             term.factors.append(Factor(at, names))
             taken |= {names.get(edge, edge) for edge in self.free[at]}
             return term.factors[-1]
@@ -179,12 +178,14 @@ class Spelling:
         parts = tuple([self._parts(child, here, term, taken) for child in node.children])
         return Product(tuple([here[edge] for edge in sorted(node.over)]), parts)
 
-    def renaming(self, node: ENode) -> tuple[str, str] | None:
-        """The old and the new name, if a node renames an edge and reads no diagonal."""
+    def below(self, node: ENode, names: Mapping[str, str]) -> dict[str, str] | None:
+        """The names below a rename, given those above; none of another node, or one that reads a diagonal."""
         if node.op != "rename" or not isinstance(node.payload, tuple):
             return None
         old, new = map(str, node.payload)
-        return None if new in self.free[node.children[0]] else (old, new)
+        if new in self.free[node.children[0]]:
+            return None
+        return {**{edge: name for edge, name in names.items() if edge != new}, old: names.get(new, new)}
 
     def bind(self, node: ENode, names: Mapping[str, str], term: Term, taken: set[str]) -> dict[str, str]:
         """The names of edges inside a contraction: each that it sums has one of its own in the whole term."""
@@ -192,14 +193,14 @@ class Spelling:
         for edge in sorted(node.over):
             here[edge] = _other(edge, taken)
             taken.add(here[edge])
-            term.bound[here[edge]] = self.symbols[edge]
+            term.bound[here[edge]] = self.symbols.setdefault(here[edge], self.symbols[edge])
         return here
 
     def _build(self, term: Term, names: Mapping[str, str]) -> int:
         """A term with its bound edges under other names."""
         if term.fixed:
             return self.moved[term.top]
-        at = self._made(term.whole, names)
+        at = self._made(term.parts or term.whole, names)
         for multiple in reversed(term.multiples):
             at = self.new.put(multiple.op, multiple.payload, at)
         return at
@@ -226,12 +227,6 @@ class Spelling:
             axes = tuple([names.get(axis, axis) for axis in node.axes])
             return self.new.put("variable", (node.name, axes))
         return renamed(self.new, self.moved[at], names, self.symbols)
-
-
-def renaming_first(moves: tuple[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    """The change of names below a rename, given that above it."""
-    old, new = moves
-    return {**{edge: name for edge, name in names.items() if edge != new}, old: names.get(new, new)}
 
 
 def after(first: Mapping[str, str], then: Mapping[str, str]) -> dict[str, str]:
