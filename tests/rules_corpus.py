@@ -13,6 +13,7 @@ x, y, z = Variable("x", i="n"), Variable("y", i="n"), Variable("z", b="m")
 A, B, C = (Variable(name, i="n", j="n") for name in "ABC")
 X, D = Variable("X", b="m", i="n"), Variable("D", i="n", b="m", j="n")
 s = Variable("s")
+ten = [Variable(f"V{n}", j="n", k="n") for n in range(10)]
 xj = x.rename(i="j")
 ONE, SIZE = Number(1), F.sum(x * 0 + 1)
 
@@ -74,6 +75,11 @@ ALGEBRA: dict[str, Tensor | list[Tensor]] = {
         A @ B.rename(i="j", j="k") @ C.rename(i="k", j="l"),
         A @ (B.rename(i="j", j="k") @ x.rename(i="k")),
         (F.exp(x) * A) @ B.rename(i="j", j="k"),
+    ],
+    "common factors, negative": [-(A @ B.rename(i="j", j="k")) - (A @ C.rename(i="j", j="k")) * 2],
+    "a long sum": [
+        sum((F.dot(A, V, "j") for V in ten[1:]), start=F.dot(A, ten[0], "j")) + F.sin(A.rename(j="k")),
+        F.frobenius2(F.dot(A, A.rename(i="k"), "j") - B.rename(j="k")).grad(A),
     ],
     "common factors": [
         A @ xj + B @ xj,

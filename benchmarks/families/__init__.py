@@ -7,3 +7,4 @@ from benchmarks.families import gradients as gradients  # isort: skip
 from benchmarks.families import algebra as algebra  # isort: skip
 from benchmarks.families import contraction as contraction  # isort: skip
 from benchmarks.families import jacobians as jacobians  # isort: skip
+from benchmarks.families import coupled_cluster as coupled_cluster  # isort: skip

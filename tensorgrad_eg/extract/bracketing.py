@@ -94,7 +94,7 @@ class _Bracketing(Spelling):
         terms = [self._bracket(group) for group in groups]
         terms += [self._scaled(member.outer, member.term.top) for member in alone]
         made = terms[0] if len(terms) == 1 else self.new.put("add", None, *terms)
-        self.pairs.append(("bracketed" if len(members) > _LONG else "accumulates", at, made))
+        self.pairs.append(("bracketed" if len(members) > _LONG else "respelt", at, made))
 
     def _members(self, at: int) -> list[_Member]:
         """The terms of a sum, those of sums that nobody else reads among them."""
@@ -146,7 +146,7 @@ class _Bracketing(Spelling):
             names = pool.names(member.term, first=n)
             pool.read(member.term, names)
             at = self._scaled(member.number, self._outermost(member, n, names))
-            self.pairs.append(("accumulates", member.term.top, at))
+            self.pairs.append(("respelt", member.term.top, at))
             terms.append(self._scaled(member.outer, at))
         return self.new.put("add", None, *terms)
 
