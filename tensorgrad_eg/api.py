@@ -21,8 +21,8 @@ from tensorgrad_eg.expr import Tensor, as_tensor, variables
 from tensorgrad_eg.expr.walk import numbers as checked_numbers
 from tensorgrad_eg.extract.starts import assumed
 from tensorgrad_eg.plan import Plan, plan_for
-from tensorgrad_eg.program.program import Structure
-from tensorgrad_eg.rules.files import Rule, rule_files, rules_of
+from tensorgrad_eg.program import Structure
+from tensorgrad_eg.rules import Rule, rule_files, rules_of
 from tensorgrad_eg.search import Options
 
 Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]

@@ -24,7 +24,7 @@ import click
 
 from tensorgrad_eg.errors import TensorgradError, suggestion
 from tensorgrad_eg.job import Answer, Job, check_outputs
-from tensorgrad_eg.rules.files import rule_files, rule_folder, rules_of
+from tensorgrad_eg.rules import rule_files, rule_folder, rules_of
 
 PROGRAM = "tensorgrad-eg"
 DEBUG = "TENSORGRAD_EG_DEBUG"

@@ -34,18 +34,17 @@ from tensorgrad_eg.errors import (
     TimeLimitError,
     WrongPlanError,
 )
+from tensorgrad_eg.explain import Detail, explain
 from tensorgrad_eg.explain.derivation import Derivation
-from tensorgrad_eg.explain.explain import Detail, explain
 from tensorgrad_eg.expr import Tensor, variables
 from tensorgrad_eg.expr.printing import indexed
 from tensorgrad_eg.expr.walk import by_symbol, empty
 from tensorgrad_eg.extract.exact import Certificate
 from tensorgrad_eg.extract.extract import Extracted, timed
-from tensorgrad_eg.program import store
+from tensorgrad_eg.program import Program, Structure, store
 from tensorgrad_eg.program.cost import Baseline
 from tensorgrad_eg.program.forms import Form
 from tensorgrad_eg.program.passes import fold
-from tensorgrad_eg.program.program import Program, Structure
 from tensorgrad_eg.program.table import table
 from tensorgrad_eg.running import Deadline, Progress, patient, shown, write_file
 from tensorgrad_eg.search import Options, Search, engines, search

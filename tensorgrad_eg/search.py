@@ -38,11 +38,11 @@ from tensorgrad_eg.extract.pieces import Pieces, pieces
 from tensorgrad_eg.extract.search import Solution
 from tensorgrad_eg.extract.spelling import spelt
 from tensorgrad_eg.extract.starts import assumed
+from tensorgrad_eg.program import Input, Program, Structure
 from tensorgrad_eg.program.cost import Baseline, total_flops
 from tensorgrad_eg.program.forms import Form, settled
 from tensorgrad_eg.program.passes import fold
-from tensorgrad_eg.program.program import Input, Program, Structure
-from tensorgrad_eg.rules.files import RuleFile, rule_files
+from tensorgrad_eg.rules import RuleFile, rule_files
 from tensorgrad_eg.rules.forms import DERIVE, SEARCH
 from tensorgrad_eg.running import Deadline, Progress
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step, kinds
+from tensorgrad_eg.program import Input, Operand, Output, Program, Step, kinds
 
 Labels = str | Sequence[str]
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {

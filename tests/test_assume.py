@@ -25,7 +25,7 @@ from tensorgrad_eg.errors import (
     UnknownEdgeError,
     VariableClashError,
 )
-from tensorgrad_eg.rules.files import rule_files, rules_of
+from tensorgrad_eg.rules import rule_files, rules_of
 from tensorgrad_eg.verify import check_snapshot
 from tensorgrad_eg.verify.evaluate import conform, holds
 from tests.facts_corpus import CORPUS, CUBIC, FULLY, LOSS, SIZES, A, Case, D, Q, S, Y, x, xi, xj, yi, z

@@ -9,8 +9,8 @@ import pytest
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
+from tensorgrad_eg.program import Operand, Program, Step
 from tensorgrad_eg.program.cost import costs
-from tensorgrad_eg.program.program import Operand, Program, Step
 
 A, x, v = tg.Variable("A", i="n", j="n"), tg.Variable("x", j="n"), tg.Variable("v", k="n")
 B, D = tg.Variable("B", i="m", j="n"), tg.Variable("D", i="n", j="m", k="n")

@@ -14,12 +14,12 @@ from picture_reader import Reader, differences
 from programs import arrays_for, interpret, programs
 
 import tensorgrad_eg as tg
+from tensorgrad_eg import diagram
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.diagram import drawing
-from tensorgrad_eg.diagram.drawing import from_expressions, from_program
+from tensorgrad_eg.diagram import from_expressions, from_program
 from tensorgrad_eg.diagram.layout import lay_out
 from tensorgrad_eg.expr import Tensor, Variable, variables
-from tensorgrad_eg.program.program import Program
+from tensorgrad_eg.program import Program
 
 
 def check_expression(e: Tensor) -> None:
@@ -43,7 +43,7 @@ def test_expression(e: Tensor) -> None:
 def test_expression_with_panels(e: Tensor) -> None:
     """The same holds when what is shared is drawn once, in a panel of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing, "SMALL", 4)
+        patch.setattr(diagram, "SMALL", 4)
         check_expression(e)
 
 

@@ -13,7 +13,7 @@ from programs import Builder, arrays_for, interpret
 from tensorgrad_eg.emit import BACKENDS, emit
 from tensorgrad_eg.errors import BackendError, MissingExtraError, UnknownFunctionError
 from tensorgrad_eg.plan import Plan
-from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
+from tensorgrad_eg.program import Input, Operand, Output, Program, Step
 
 
 def l2_gradient() -> Program:

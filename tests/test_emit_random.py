@@ -11,8 +11,7 @@ from programs import arrays_for, interpret, networks, programs, single_products,
 
 from tensorgrad_eg.emit import emit, steps, tensors
 from tensorgrad_eg.plan import Plan
-from tensorgrad_eg.program import cost
-from tensorgrad_eg.program.program import Program
+from tensorgrad_eg.program import Program, cost
 
 
 def run(program: Program, backend: str, arrays: dict[str, Any]) -> list[np.ndarray[Any, Any]]:

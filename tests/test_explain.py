@@ -16,11 +16,10 @@ from explain_problems import PROBLEMS, l2, mlp, quadratic
 from random_derivations import unaccounted
 
 import tensorgrad_eg as tg
-from tensorgrad_eg.explain import Derivation, Step
+from tensorgrad_eg.explain import SHARED, Derivation, DetailError, Step
 from tensorgrad_eg.explain.derivation import JOINT, PLACES
-from tensorgrad_eg.explain.explain import SHARED, DetailError
 from tensorgrad_eg.expr import Derivative, Rename, Tangent, postorder
-from tensorgrad_eg.rules.files import rule_files, rule_folder, rules_of
+from tensorgrad_eg.rules import rule_files, rule_folder, rules_of
 from tensorgrad_eg.verify import evaluate
 
 M = tg.Variable("M", i="i", c="m")

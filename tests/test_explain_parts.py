@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import tensorgrad_eg as tg
 from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.explain import tree_cost
 from tensorgrad_eg.explain.descent import Runner, descend
 from tensorgrad_eg.explain.equations import Expansion
-from tensorgrad_eg.explain.explain import tree_cost
 from tensorgrad_eg.explain.expressions import Notation
 from tensorgrad_eg.explain.replay import Naming, places
 from tensorgrad_eg.explain.terms import Direction, Terms

@@ -29,7 +29,7 @@ def found_rules(folder: Path) -> list[str]:
     """Where a process that has nothing but this folder to import from finds the rules."""
     code = (
         "import site, sys; site.addsitedir(sys.argv[1]);"
-        "from tensorgrad_eg.rules.files import rule_files;"
+        "from tensorgrad_eg.rules import rule_files;"
         "print(*(file.path for file in rule_files() if file.path.exists()), sep='\\n')"
     )
     elsewhere = folder.parent / "elsewhere"

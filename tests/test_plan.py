@@ -21,8 +21,8 @@ from tensorgrad_eg.errors import (
     UnknownEdgeError,
 )
 from tensorgrad_eg.plan import Plan
+from tensorgrad_eg.program import Input, Operand, Output, Program, Step
 from tensorgrad_eg.program.cost import Baseline, flops
-from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
 
 
 def residual_plan() -> Plan:

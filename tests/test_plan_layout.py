@@ -4,9 +4,9 @@ from hypothesis import given
 from programs import Builder, networks, programs
 
 from tensorgrad_eg.plan import Plan
+from tensorgrad_eg.program import Program
 from tensorgrad_eg.program.cost import best, lone
 from tensorgrad_eg.program.passes import arrange
-from tensorgrad_eg.program.program import Program
 
 
 def copied(program: Program) -> int:

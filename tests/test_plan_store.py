@@ -17,9 +17,8 @@ from programs import Builder, arrays_for, programs
 
 from tensorgrad_eg.errors import DetachedPlanError, PlanFileError, PlanFileNotFoundError, WriteError
 from tensorgrad_eg.plan import Plan, load
-from tensorgrad_eg.program import store
+from tensorgrad_eg.program import Program, store
 from tensorgrad_eg.program.cost import Baseline
-from tensorgrad_eg.program.program import Program
 from tests.mutate_plan_files import run
 
 

@@ -22,7 +22,7 @@ from tensorgrad_eg.errors import (
     RuleFileNotFoundError,
     RuleSyntaxError,
 )
-from tensorgrad_eg.rules.files import LONGEST, rule_files, vocabulary
+from tensorgrad_eg.rules import LONGEST, rule_files, vocabulary
 from tensorgrad_eg.rules.forms import DIRECTED, GATHERING, SETTABLE, STATABLE
 from tensorgrad_eg.rules.statements import check_file, prepared
 

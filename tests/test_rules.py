@@ -9,7 +9,7 @@ from rules_corpus import CORPUS, POLES, SIZES
 
 import tensorgrad_eg as tg
 from tensorgrad_eg.expr.walk import symbols
-from tensorgrad_eg.rules.files import rule_files, rules_of
+from tensorgrad_eg.rules import rule_files, rules_of
 from tensorgrad_eg.verify import check_snapshot, snapshots
 
 

@@ -19,7 +19,7 @@ from tensorgrad_eg.errors import (
     MissingSizeError,
     SizeError,
 )
-from tensorgrad_eg.rules.files import rule_files
+from tensorgrad_eg.rules import rule_files
 from tensorgrad_eg.verify import (
     check_snapshot,
     evaluate,
@@ -128,7 +128,7 @@ def test_an_unsound_rule_of_the_project_is_found(tmp_path: Path, monkeypatch: py
         if right in text:
             text = text.replace(right, right.replace("(scale $1 a)", "(scale $2 a)"))
         (tmp_path / file.name).write_text(text, encoding="utf-8")
-    monkeypatch.setattr("tensorgrad_eg.rules.files.rule_folder", lambda: tmp_path)
+    monkeypatch.setattr("tensorgrad_eg.rules.rule_folder", lambda: tmp_path)
     offences = offending_rules([2 * (A @ x) + y], SIZES)
     assert [offence.rule.name for offence in offences] == ["once"]
 

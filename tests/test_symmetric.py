@@ -17,8 +17,8 @@ from tensorgrad_eg import functions as F
 from tensorgrad_eg.errors import PlanFileError, ProgramError
 from tensorgrad_eg.extract.halves import _options, _Writer, halved
 from tensorgrad_eg.extract.symmetries import symmetries
+from tensorgrad_eg.program import Program
 from tensorgrad_eg.program.cost import total_flops
-from tensorgrad_eg.program.program import Program
 from tensorgrad_eg.running import Deadline
 
 X, W, Y = Variable("X", ["b", "p"]), Variable("W", ["p", "h"]), Variable("Y", ["b", "h"])

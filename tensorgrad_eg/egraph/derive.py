@@ -15,7 +15,7 @@ from tensorgrad_eg.egraph.term import Dag, dag_of, smallest
 from tensorgrad_eg.errors import LostTermError, RuleError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
 from tensorgrad_eg.expr.walk import empty
-from tensorgrad_eg.rules.files import RuleFile, rule_files
+from tensorgrad_eg.rules import RuleFile, rule_files
 from tensorgrad_eg.rules.forms import DERIVE, DIRECTED, NORMAL, PRINT
 from tensorgrad_eg.running import Deadline
 

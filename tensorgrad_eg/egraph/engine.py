@@ -12,7 +12,7 @@ from tensorgrad_eg.egraph.term import Dag, Snapshot, tightened
 from tensorgrad_eg.egraph.text import Reader, builders, in_parts, quote, rule
 from tensorgrad_eg.errors import EndlessRuleError, TimeLimitError
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, on_several
-from tensorgrad_eg.rules.files import RuleFile, Written, programs, rule_files, rules_of
+from tensorgrad_eg.rules import RuleFile, Written, programs, rule_files, rules_of
 from tensorgrad_eg.rules.forms import DIRECTED
 from tensorgrad_eg.running import Deadline
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.rules.files import RuleFile
+from tensorgrad_eg.rules import RuleFile
 from tensorgrad_eg.rules.forms import DIRECTED
 from tensorgrad_eg.running import Deadline
 

@@ -30,9 +30,9 @@ from tensorgrad_eg.emit.tensors import (
 from tensorgrad_eg.errors import UnknownFunctionError
 from tensorgrad_eg.expr.arrays import POINTWISE
 from tensorgrad_eg.expr.operations import OPERATIONS
+from tensorgrad_eg.program import Operand, Program, Step
 from tensorgrad_eg.program.cost import Edges, elements
 from tensorgrad_eg.program.passes import Diagonal, multiple, on_diagonal
-from tensorgrad_eg.program.program import Operand, Program, Step
 
 # Below this many elements nothing is gained by a line of its own for a diagonal.
 SMALL = 2**12

@@ -17,8 +17,8 @@ from typing import NamedTuple
 from tensorgrad_eg.emit.code import Code, bracketed, letters, matmul, plain, quotient
 from tensorgrad_eg.emit.code import product as multiply
 from tensorgrad_eg.emit.library import Library, shape_text
+from tensorgrad_eg.program import Input, Output, Program, Step, Structure
 from tensorgrad_eg.program.cost import Edges, Recipe, best, collapsed, elements, flipped, lone, peak_elements
-from tensorgrad_eg.program.program import Input, Output, Program, Step, Structure
 
 _COMMENTED = 110
 # Above this many elements, and twice what must be alive at once, names are deleted after their last use.

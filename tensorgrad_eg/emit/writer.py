@@ -38,8 +38,8 @@ from tensorgrad_eg.emit.tensors import (
 from tensorgrad_eg.errors import BackendError
 from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.expr.printing import Look, Text, indexed, subscript
+from tensorgrad_eg.program import Operand, Output, Program, Step, Structure
 from tensorgrad_eg.program.passes import Diagonal, fold
-from tensorgrad_eg.program.program import Operand, Output, Program, Step, Structure
 from tensorgrad_eg.program.table import formula
 
 INLINE = 50

@@ -19,7 +19,7 @@ from tensorgrad_eg.expr.walk import parts_first
 from tensorgrad_eg.extract.alias import aliases
 from tensorgrad_eg.extract.extract import Extracted, Searched, extract
 from tensorgrad_eg.extract.priced import Way
-from tensorgrad_eg.rules.files import Rule, RuleFile, rule_files, rules_of
+from tensorgrad_eg.rules import Rule, RuleFile, rule_files, rules_of
 from tensorgrad_eg.rules.forms import DIRECTED, GATHERING, alone, words_in
 
 #: How much dearer a detour may be than what it replaces.
@@ -129,7 +129,7 @@ def descend(
 
     Each is the best that one rule can do or, where none can do anything, two of them.
 
-    Example: see `tensorgrad_eg.explain.explain`.
+    Example: see `tensorgrad_eg.explain`.
     """
     begun, tries = _Move((), start, cost, symbols), _TRIES
     while begun.cost > goal and tries > 0 and len(begun.program.nodes) <= _LARGEST:
@@ -214,7 +214,7 @@ class _Turn:
 def flops(found: Extracted) -> int:
     """What the program costs that an extraction chose.
 
-    Example: see `tensorgrad_eg.explain.explain`.
+    Example: see `tensorgrad_eg.explain`.
     """
     return found.priced.flops(found.solution.choice.values())
 
@@ -298,7 +298,7 @@ def program_of(found: Extracted, roots: Sequence[str]) -> tuple[Dag, Symbols]:
 
     A tensor read under other names is a rename of what it was computed as.
 
-    Example: see `tensorgrad_eg.explain.explain`.
+    Example: see `tensorgrad_eg.explain`.
     """
     priced, choice = found.priced, found.solution.choice
     symbols: Symbols = dict(priced.snapshot.symbols)

@@ -18,7 +18,7 @@ from tensorgrad_eg.explain.expressions import Notation
 from tensorgrad_eg.explain.terms import ENTRYWISE, PLAIN, SYMBOLS, Terms
 from tensorgrad_eg.explain.values import Values
 from tensorgrad_eg.expr import Derivative, Number, Tangent, Tensor, Variable, fresh
-from tensorgrad_eg.rules.files import Rule, rule_folder
+from tensorgrad_eg.rules import Rule, rule_folder
 from tensorgrad_eg.rules.forms import alone
 
 #: Terms that are written with more symbols are long; parts of them that have at least so many get a name.

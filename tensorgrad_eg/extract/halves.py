@@ -14,8 +14,8 @@ from math import prod
 from tensorgrad_eg.extract.closure import Order
 from tensorgrad_eg.extract.priced import UNIT, Priced, Way
 from tensorgrad_eg.extract.symmetries import Axes, Orders, symmetries
+from tensorgrad_eg.program import Operand, Program, Step
 from tensorgrad_eg.program.cost import costs, elements, total_flops
-from tensorgrad_eg.program.program import Operand, Program, Step
 from tensorgrad_eg.running import Deadline
 
 #: An element that is packed or unpacked is a random access: it has to save this many flops.
@@ -43,7 +43,7 @@ def halved(
     that packs already is left as it is.
 
     Example:
-        >>> from tensorgrad_eg.program.program import Input, Output
+        >>> from tensorgrad_eg.program import Input, Output
         >>> X, w = Input("X", ("b", "i"), ("b", "n")), Input("w", ("b", "c"), ("b", "c"))
         >>> one, two, XX = Operand("X", ("b", "i")), Operand("X", ("b", "j")), Operand("XX", ("b", "i", "j"))
         >>> outer = Step("XX", "contract", (one, two), XX.edges)

@@ -11,7 +11,7 @@ from tensorgrad_eg.egraph.term import constant_value
 from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.extract.priced import Priced, Way
 from tensorgrad_eg.extract.search import Solution
-from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
+from tensorgrad_eg.program import Input, Operand, Output, Program, Step
 
 #: The factors with which a term is read: as it is, or negated.
 _FACTORS = {sign: Fraction(sign) for sign in (1, -1)}

@@ -25,7 +25,7 @@ from tensorgrad_eg.expr.arrays import Labelled, Numpy, aligned, drawn, read
 from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.extract.alias import class_symmetries
 from tensorgrad_eg.extract.closure import LEAF, Closure, Node, Order, Read, kind
-from tensorgrad_eg.program.program import Operand, Program, Step
+from tensorgrad_eg.program import Operand, Program, Step
 from tensorgrad_eg.rules.forms import SEARCH
 from tensorgrad_eg.running import Deadline
 
@@ -47,7 +47,7 @@ def likely(program: Program, known: Iterable[tuple[str, Axes]] = ()) -> dict[str
     tensors that are too large to be evaluated nothing is said.
 
     Example:
-        >>> from tensorgrad_eg.program.program import Input, Output
+        >>> from tensorgrad_eg.program import Input, Output
         >>> square = Step("s", "contract", (Operand("x", ("i",)), Operand("x", ("j",))), ("i", "j"))
         >>> x = Input("x", ("i",), ("i",))
         >>> result = Output(Operand("s", ("i", "j")), ("i", "j"), ("i", "j"))
@@ -284,7 +284,7 @@ def symmetries(
     a step may be read, as far as they are known otherwise. At the deadline no more proofs are looked for.
 
     Example:
-        >>> from tensorgrad_eg.program.program import Input, Output
+        >>> from tensorgrad_eg.program import Input, Output
         >>> square = Step("s", "contract", (Operand("x", ("i",)), Operand("x", ("j",))), ("i", "j"))
         >>> x = Input("x", ("i",), ("i",))
         >>> result = Output(Operand("s", ("i", "j")), ("i", "j"), ("i", "j"))

@@ -26,7 +26,7 @@ from math import prod
 from typing import Self
 
 from tensorgrad_eg.expr.operations import OPERATIONS, Work
-from tensorgrad_eg.program.program import PACKING, Program, Step
+from tensorgrad_eg.program import PACKING, Program, Step
 
 Edges = tuple[str, ...]
 START = {
@@ -109,7 +109,7 @@ def step_flops(step: Step, sizes: Mapping[str, int]) -> int:
 def costs(program: Program) -> dict[str, int]:
     """The cost of every step.
 
-    >>> from tensorgrad_eg.program.program import Operand
+    >>> from tensorgrad_eg.program import Operand
     >>> one, two = Step("d", "delta", (), ("i", "j")), Step("e", "delta", (), ("k", "l"))
     >>> operands = Operand("d", ("i", "j")), Operand("e", ("k", "l"))
     >>> both = Step("de", "contract", operands, ("i", "j", "k", "l"))

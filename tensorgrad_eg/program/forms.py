@@ -16,7 +16,7 @@ from fractions import Fraction
 from math import isfinite, prod
 
 from tensorgrad_eg.expr.printing import indexed, number_text
-from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
+from tensorgrad_eg.program import Input, Operand, Output, Program, Step
 
 
 @dataclass(frozen=True)

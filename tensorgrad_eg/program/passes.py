@@ -6,7 +6,7 @@ The order of a step's axes is free: readers label axes by position. A few sweeps
 step at a time to the order in which the step and its readers together copy least. Same program in, same
 program out.
 
->>> from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step
+>>> from tensorgrad_eg.program import Input, Operand, Output, Program, Step
 >>> X, R = Input("X", ("b", "i"), ("b", "i")), Input("R", ("b", "j"), ("b", "j"))
 >>> step = Step("t", "contract", (Operand("X", ("b", "i")), Operand("R", ("b", "j"))), ("i", "j"), ("b",))
 >>> result = Output(Operand("t", ("i", "j")), ("j", "i"), ("j", "i"))
@@ -29,9 +29,8 @@ import numpy as np
 from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.expr.arrays import Labelled, Numpy
 from tensorgrad_eg.expr.operations import OPERATIONS
-from tensorgrad_eg.program import cost
+from tensorgrad_eg.program import Operand, Output, Program, Step, cost
 from tensorgrad_eg.program.cost import Edges, elements
-from tensorgrad_eg.program.program import Operand, Output, Program, Step
 
 LONGEST = 8
 # Names that the emitted source uses itself, or that would puzzle a reader.
@@ -113,7 +112,7 @@ def fold(program: Program) -> Program:
     """The program with every step that reads only constants made a constant, and steps that nobody reads left
     out.
 
-    >>> from tensorgrad_eg.program.program import Program, Step
+    >>> from tensorgrad_eg.program import Program, Step
     >>> fold(Program((), (Step("unused", "constant", (), (), value=1.0),), (), {})).steps
     ()
     """
@@ -237,7 +236,7 @@ def nested(program: Program) -> Program:
 
     So code writes it there: a product with the zeros of an identity would be NaN where the tensor is.
 
-    >>> from tensorgrad_eg.program.program import Input
+    >>> from tensorgrad_eg.program import Input
     >>> d, e = (Operand(name, tuple(edges)) for name, edges in (("d", "ij"), ("e", "kl")))
     >>> p, x = Operand("p", tuple("ijkl")), Operand("x", ("i", "k"))
     >>> steps = [Step(delta.tensor, "delta", (), delta.edges) for delta in (d, e)]
@@ -287,7 +286,7 @@ def _placed(step: Step, deltas: Sequence[Operand], inner: Operand, taken: set[st
 def arrange(program: Program) -> Program:
     """The program with the axes of its steps ordered so that little is copied.
 
-    >>> from tensorgrad_eg.program.program import Program
+    >>> from tensorgrad_eg.program import Program
     >>> arrange(Program((), (), (), {})).steps
     ()
     """

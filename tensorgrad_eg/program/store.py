@@ -21,10 +21,10 @@ from msgspec import Meta
 
 from tensorgrad_eg.errors import PlanFileError, PlanFileNotFoundError, ProgramError
 from tensorgrad_eg.expr.arrays import POINTWISE
+from tensorgrad_eg.program import Input, Operand, Output, Program, Step, Structure
 from tensorgrad_eg.program.cost import Baseline
 from tensorgrad_eg.program.forms import Factor, Form, Term, assembly
 from tensorgrad_eg.program.passes import fold
-from tensorgrad_eg.program.program import Input, Operand, Output, Program, Step, Structure
 
 FORMAT, VERSION = "tensorgrad_eg plan", 1
 

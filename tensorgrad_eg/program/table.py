@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.expr.printing import Look, Text, indexed, multiple, written
+from tensorgrad_eg.program import PACKING, Output, Program, Step
 from tensorgrad_eg.program.cost import costs, distinct, elements, lone, total_flops
-from tensorgrad_eg.program.program import PACKING, Output, Program, Step
 
 
 def blas(step: Step) -> str:
@@ -167,7 +167,7 @@ def formula(
     what it reads.
 
     >>> from fractions import Fraction
-    >>> from tensorgrad_eg.program.program import Operand
+    >>> from tensorgrad_eg.program import Operand
     >>> step = Step("t", "add", (Operand("a", ("i",)), Operand("b", ("i",), Fraction(-2))), ("i",))
     >>> formula(step, labels={"i": "row"}).text
     'a[row] - 2 b[row]'

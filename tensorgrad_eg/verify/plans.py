@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorgrad_eg.assume import Fact
-from tensorgrad_eg.emit.compiled import Compiled
+from tensorgrad_eg.emit import Compiled
 from tensorgrad_eg.errors import CheckError, ProgramError, TensorgradError
 from tensorgrad_eg.expr import Derivative, Size, Tangent, Tensor, children, postorder, variables
 from tensorgrad_eg.verify.evaluate import RANGES, Draw, evaluate_all, reference, small_sizes

@@ -21,7 +21,7 @@ from tensorgrad_eg.egraph.differentiate import differentiate
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
-from tensorgrad_eg.emit.compiled import Compiled
+from tensorgrad_eg.emit import Compiled
 from tensorgrad_eg.errors import TensorgradError, TimeLimitError, WrongPlanError
 from tensorgrad_eg.expr import (
     Contract,
@@ -37,7 +37,7 @@ from tensorgrad_eg.expr import (
     postorder,
 )
 from tensorgrad_eg.expr.walk import symbols
-from tensorgrad_eg.rules.files import Rule, RuleFile, in_ruleset, named, rule_files, rules_of
+from tensorgrad_eg.rules import Rule, RuleFile, in_ruleset, named, rule_files, rules_of
 from tensorgrad_eg.rules.forms import GATHERING, NORMAL, Form, head
 from tensorgrad_eg.running import Deadline
 from tensorgrad_eg.verify.plans import Broken, shown
