@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         _show(names, list(rewritings), options.seed)
     # Processes are spawned, not forked: the engine does not live through a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, context, max_tasks_per_child=20) as pool:
+    with ProcessPoolExecutor(options.jobs, context) as pool:
         running = {pool.submit(compared, name, list(rewritings), options.seed): name for name in names}
         for done in as_completed(running):
             if error := done.exception():
