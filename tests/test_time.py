@@ -21,7 +21,7 @@ from tensorgrad_eg import functions as F
 from tensorgrad_eg.egraph.derive import derive
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.egraph.order import pairs
+from tensorgrad_eg.egraph.paths import pairs
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import EndlessRuleError, ForkedProcessError, OptionError, TimeLimitError
@@ -143,14 +143,15 @@ def test_parts_that_no_cheap_order_has_do_not_count() -> None:
 
 ORDERED = """
 import random
-from tensorgrad_eg.egraph.order import _path
+from tensorgrad_eg.egraph.paths import Factor, best
 generator = random.Random(1)
 inputs = [frozenset() for _ in range(24)]
 for n in range(36):
     for at in generator.sample(range(24), 2):
         inputs[at] |= {f"edge {n}"}
 before = random.getstate()
-print(_path([i for i in inputs if i], frozenset(), {}))
+factors = [Factor(str(n), tuple(sorted(own))) for n, own in enumerate(inputs) if own]
+print(best(factors, frozenset(), {f"edge {n}": 16 for n in range(36)}))
 assert random.getstate() == before
 """
 

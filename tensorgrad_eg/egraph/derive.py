@@ -100,7 +100,8 @@ class _Derivation:
                     self.encoder.put(e)
             if len(wanted) < len(here):
                 live = {e for e in later if e in self.encoder.done}
-                self._order(live, varied=stage < max(level.values()))
+                above = [e for e in order if level[e] > stage]
+                self._order(live, {e.wrt.name for e in above if isinstance(e, Derivative | Tangent)})
                 self._normalise(live)
 
     def _normalise(self, live: set[Tensor], descend: bool = False) -> None:
@@ -147,13 +148,13 @@ class _Derivation:
             self._adopt(engine, before, live, requests, "differentiate", work)
         return None
 
-    def _order(self, live: set[Tensor], varied: bool) -> None:
-        """Puts long products into a good order."""
+    def _order(self, live: set[Tensor], varied: set[str]) -> None:
+        """Puts products into a good order."""
         encoder = self.encoder
-        symbols = encoder.labels.symbols
-        sizes = {edge: s if isinstance(s, int) else self.sizes.get(s, 16) for edge, s in symbols.items()}
-        encoder.dag, moved = ordered(self._with_roots(live), sizes, varied)
-        encoder.done = {e: Encoded(moved[was.node], was.labels) for e, was in encoder.done.items()}
+        encoder.dag, moved = ordered(self._with_roots(live), encoder.labels, self.sizes, varied)
+        encoder.done = {
+            e: Encoded(moved[was.node], was.labels) for e, was in encoder.done.items() if e in live
+        }
 
     def _with_roots(self, live: set[Tensor]) -> Dag:
         """The encoder's program with a root for every expression that is still needed."""
