@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -25,10 +26,12 @@ _SMALL = (
     "J/ladder/rungs=3",
     *(f"random/0/{number}" for number in range(24)),
 )
-#: Every fourth of the problems that are planned fast, so that a sample takes seconds.
+#: A fourth of the problems that are planned fast, by their names, so that a sample takes seconds.
 _FAST = ("L", "explain", "rules", "facts")
 #: Problems of the sample that still cost more in another spelling, and why. None above this is allowed.
 _OPEN = {
+    "rules/log-sum-exps without means": "results that are one but for the order of factors end apart",
+    "rules/layer_norm": "the search ends, by its number of e-nodes, before it is through",
     "L/AB + AC/n=1024": "terms whose bound edges have different names are not factored",
     "rules/deltas before a delta": "a diagonal is read before or after a product",
     "rules/standard deviation": "a multiple is in one of several places",
@@ -63,7 +66,7 @@ def test_a_rewriting_has_the_same_values(name: str) -> None:
 
 def test_a_rewriting_costs_the_same() -> None:
     """A sample of the problems costs the same in each of two spellings, but for those that are listed."""
-    names = [name for name in named() if name.split("/")[0] in _FAST][::4]
+    names = [name for name in named() if name.split("/")[0] in _FAST and crc32(name.encode()) % 4 == 0]
     found = [compared(name, [number % len(KINDS), 8], seed=0) for number, name in enumerate(names)]
     differ = [one for one in found if one.worst > 1 + EQUAL and one.name not in _OPEN]
     assert not differ, table(differ)
