@@ -48,7 +48,7 @@ CORPUS = [
     _case((D @ xj).sum(), "Σ_j D[j,j] x[j]", DIAGONAL),
     _case((D**2).sum(), "Σ_i D[i,i]^2", DIAGONAL),
     _case(F.trace(D @ D.rename(i="j", j="k")), "Σ_i D[i,i] D[i,i]", DIAGONAL),
-    _case(LOSS.grad(z), "-Y[b,c] + softmax(z[b,c], c)", TOTAL),
+    _case(LOSS.grad(z), "softmax(z[b,c], c) - Y[b,c]", TOTAL),
     _case(
         hessian(LOSS, z),
         "δ[b,b_] (δ[c,c_] softmax(z[b,c], c) - softmax(z[b,c], c) softmax(z[b,c_], c_))",
@@ -64,7 +64,7 @@ CORPUS = [
     _case(F.frobenius2(Q @ xj), "Σ_j x[j] x[j]", ORTHOGONAL),
     _case(((Q @ xj) ** 2).sum(), "Σ_j x[j]^2", ORTHOGONAL),
     _case((Q @ xj) @ (Q.rename(j="k") @ y.rename(n="k")), "Σ_j x[j] y[j]", ORTHOGONAL),
-    _case(F.frobenius2(yi - Q @ xj).grad(x), "-2 (-x[n] + Σ_i Q[i,n] y[i])", ORTHOGONAL),
+    _case(F.frobenius2(yi - Q @ xj).grad(x), "2 (x[n] - Σ_i Q[i,n] y[i])", ORTHOGONAL),
     _case(hessian(F.frobenius2(Q @ xj - yi), x), "2 δ[n,n_]", ORTHOGONAL),
     _case(F.dot(B, F.dot(B.rename(i="k"), x.rename(n="k"), "k"), "j"), "1[b] x[i]", orthogonal(B, "i", "j")),
     _case(F.frobenius2(Y), "|b|", ONE_HOT),
@@ -79,10 +79,10 @@ CORPUS = [
     _case(F.sign(F.exp(y) * F.sigmoid(y) * F.softplus(y) * F.softmax(y, "n") * x), "1[n]", POSITIVE),
     _case(
         F.abs(3 * x + y**2 + F.abs(y) + F.relu(y) + F.step(y) + 1),
-        "3 x[n] + y[n]^2 + abs(y[n]) + relu(y[n]) + step(y[n]) + 1",
+        "1 + 3 x[n] + abs(y[n]) + relu(y[n]) + step(y[n]) + y[n]^2",
         POSITIVE,
     ),
     _case(F.sign(Constant("pi") * F.mean(x)), "1", POSITIVE),
-    _case(F.relu(F.sqrt(F.abs(y)) * (y * y)) + x, "sqrt(abs(y[n])) y[n] y[n] + x[n]", POSITIVE),
+    _case(F.relu(F.sqrt(F.abs(y)) * (y * y)) + x, "x[n] + y[n]^2 sqrt(abs(y[n]))", POSITIVE),
     _case(F.abs(delta("i", "j", size="n") * xi), "δ[i,j] x[i]", POSITIVE),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tensorgrad_eg.egraph.derive import Derived
+from tensorgrad_eg.egraph.tidy import ranked
 from tensorgrad_eg.expr import (
     Contract,
     Delta,
@@ -30,9 +31,11 @@ def decode(derived: Derived, output: int, like: Tensor) -> Tensor:
     names = _edge_names(derived, output)
     done: dict[int, Tensor] = {}
     root = derived.dag.roots[f"out{output}"]
+    _, terms = ranked(derived.dag, derived.dag.reachable([root]))
     for at in derived.dag.reachable([root]):
         node = derived.dag.nodes[at]
-        done[at] = node_expression(node, [done[c] for c in node.children], names, derived.symbols, given)
+        kids = [done[c] for c in (terms[at] if node.op == "add" else node.children)]
+        done[at] = node_expression(node, kids, names, derived.symbols, given)
     result = done[root]
     labels = {edge: names[label] for edge, label in derived.outputs[output].labels}
     back = {name: edge for edge, name in labels.items()}

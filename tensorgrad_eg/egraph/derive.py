@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from tensorgrad_eg.egraph.differentiate import Differentiation, Request, differentiate
 from tensorgrad_eg.egraph.encode import Encoded, Encoder
@@ -15,8 +15,8 @@ from tensorgrad_eg.egraph.term import Dag, dag_of, smallest
 from tensorgrad_eg.errors import LostTermError, RuleError
 from tensorgrad_eg.expr import Derivative, Tangent, Tensor, children, postorder
 from tensorgrad_eg.expr.walk import empty
-from tensorgrad_eg.rules import RuleFile, rule_files
-from tensorgrad_eg.rules.forms import DERIVE, DIRECTED, NORMAL, PRINT
+from tensorgrad_eg.rules import rule_files
+from tensorgrad_eg.rules.forms import DERIVE, NORMAL
 from tensorgrad_eg.running import Deadline
 
 
@@ -241,31 +241,3 @@ def derive(
     outputs = [encoder.done[root] for root in roots]
     dag = encoder.dag.part({f"out{n}": out.node for n, out in enumerate(outputs)})
     return Derived(dag, outputs, dict(encoder.labels.symbols), work.stages)
-
-
-def for_print(files: tuple[RuleFile, ...] | None = None) -> Engines:
-    """Engines in which multiples are moved outward, and leave no term behind where they were.
-
-    Example:
-        >>> "hoist" in for_print().directed
-        True
-    """
-    return Engines(files, rulesets=DERIVE | PRINT, directed=DIRECTED | {"hoist"})
-
-
-def tidied(derived: Derived, engines: Engines | None = None) -> Derived:
-    """The same for print: multiples stand in front.
-
-    Example:
-        >>> from tensorgrad_eg.expr import Variable
-        >>> A, x = Variable("A", ["i", "k"]), Variable("x", ["k"])
-        >>> derived = tidied(derive([Derivative(((A @ x) ** 2).sum(), x)], {}))
-        >>> derived.dag.nodes[derived.dag.roots["out0"]].op
-        'scale'
-    """
-    with derived.engine(engines or for_print(), PRINT) as engine:
-        engine.normalise("hoist", descend=True)
-        snapshot = engine.snapshot(list(derived.dag.roots))
-    return replace(
-        derived, dag=dag_of(snapshot, smallest(snapshot), snapshot.roots), symbols=snapshot.symbols
-    )

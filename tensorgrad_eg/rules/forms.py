@@ -61,19 +61,22 @@ RESERVED = re.compile(r"node|root|load-.*|only-.*|t\d+")
 #: Sorts that the engine brings along.
 _BUILTIN = ("String", "i64", "f64", "BigRat", "BigInt")
 #: Rulesets that gather facts, and run until there are no more: new terms in them might never end.
-GATHERING = frozenset({"analysis", "prospect", "orders", "volumes", "judge"})
+GATHERING = frozenset({"analysis", "prospect", "orders", "volumes", "judge", "weigh"})
 #: Rulesets whose rewrites replace: the left side is deleted once the right side is there.
-DIRECTED = frozenset({"recognise", "normalise", "substitute", "descend", "differentiate", "facts"})
+DIRECTED = frozenset(
+    {"recognise", "normalise", "substitute", "descend", "differentiate", "facts"}
+    | {"expand", "flatten", "gather", "turn"}
+)
 #: Rulesets of equalities that keep both sides. Print and the last step of a search have some of their own.
 EQUALITIES = frozenset({"accumulate", "search", "hoist", "distribute", "sink", "sunk", "meet", "written"})
 #: The phase that brings a program to its normal form, …
 NORMAL = frozenset({"analysis", "recognise", "normalise", "substitute", "descend"})
 #: … that works out derivatives, …
 DERIVE = NORMAL | {"differentiate"}
-#: … that takes multiples outward for print, …
-PRINT = NORMAL | {"hoist"}
+#: … that writes polynomials in one way for print, …
+PRINT = NORMAL | {"hoist", "expand", "flatten", "weigh", "gather", "turn"}
 #: … and that searches.
-SEARCH = NORMAL | GATHERING | EQUALITIES
+SEARCH = NORMAL | GATHERING - {"weigh"} | EQUALITIES
 
 
 class Form(tuple["SExpr", ...]):
