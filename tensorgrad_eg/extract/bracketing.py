@@ -23,6 +23,8 @@ _FACTORS, _TERMS = 8, 200
 _SHORT = 3
 #: Longer sums than this are there in brackets only: their subsets would fill the e-graph.
 _LONG = 8
+#: Products of so few factors have one order.
+_EASY = 2
 #: The order of a product: the number of a factor, or what is multiplied last.
 _Order = int | tuple["_Order", "_Order"]
 #: A tensor, and what its axes are: an edge by its name, or by a number and its size.
@@ -52,12 +54,13 @@ def bracketed(derived: Derived, sizes: Mapping[str, int]) -> Derived:
 
 @dataclass(frozen=True)
 class _Member:
-    """A term of a long sum: `outer` times the node `term.top`, which is `number` times a product.
+    """A term of a long sum: `outer` times the node `at`, which is `number` times a product.
 
     `sets` are the edges of its factors, as the product calls them.
     """
 
     term: Term
+    at: int
     outer: Fraction
     number: Fraction
     sets: list[_Edges]
@@ -92,34 +95,51 @@ class _Bracketing(Spelling):
         if not groups or (len(members) <= _SHORT and not any(map(self._unlike, groups))):
             return
         terms = [self._bracket(group) for group in groups]
-        terms += [self._scaled(member.outer, member.term.top) for member in alone]
+        terms += [self._scaled(member.outer, self._alone(member)) for member in alone]
         made = terms[0] if len(terms) == 1 else self.new.put("add", None, *terms)
         self.pairs.append(("bracketed" if len(members) > _LONG else "respelt", at, made))
 
     def _members(self, at: int) -> list[_Member]:
         """The terms of a sum, those of sums that nobody else reads among them."""
         found: list[_Member] = []
-        stack = [(child, Fraction(1)) for child in reversed(self.dag.nodes[at].children)]
+        stack: list[tuple[int, Fraction, Mapping[str, str]]] = [(at, Fraction(1), {})]
         while stack:
-            top, outer = stack.pop()
-            here, number = top, outer
-            while self.dag.nodes[here].op == "scale":
-                number, here = number * self.dag.nodes[here].number, self.dag.nodes[here].children[0]
-            if self.dag.nodes[here].op == "add" and self.readers[here] == 1:
+            top, outer, above = stack.pop()
+            here, number, names = top, outer, above
+            while self.dag.nodes[here].op != "add":
+                below = self.below(self.dag.nodes[here], names)
+                if below is None and self.dag.nodes[here].op != "scale":
+                    break
+                number *= self.dag.nodes[here].number if below is None else 1
+                names = names if below is None else below
+                here = self.dag.nodes[here].children[0]
+            if self.dag.nodes[here].op == "add" and (here == at or self.readers[here] == 1):
                 self.done.add(here)
-                stack.extend((child, number) for child in reversed(self.dag.nodes[here].children))
+                stack.extend((child, number, names) for child in reversed(self.dag.nodes[here].children))
             else:
-                found.append(self._member(top, outer))
+                found.append(self._member(top, outer, above))
         return found
 
-    def _member(self, top: int, outer: Fraction) -> _Member:
-        term = self.top(top)
+    def _member(self, top: int, outer: Fraction, above: Mapping[str, str]) -> _Member:
+        term = self.top(top, above)
         self._factors(term.whole.at, term.whole.names, term, set(term.free))
         if len(term.factors) > _FACTORS:
             term.factors, term.bound = [term.whole], {}
+        term.factors.sort(key=lambda factor: self._place(factor, term))
         number = math.prod([multiple.number for multiple in term.multiples], start=Fraction(1))
         sets = [frozenset([f.names.get(edge, edge) for edge in self.free[f.at]]) for f in term.factors]
-        return _Member(term, outer, number, sets)
+        return _Member(term, self.read(top, above), outer, number, sets)
+
+    def _place(self, factor: Factor, term: Term) -> tuple[int, list[list[tuple[int, int]]]]:
+        """What tells a factor from the others whatever their order is: the tensor, and what its edges meet."""
+        group, own = self.readings(factor.at, factor.names)[0]
+        meets: dict[str, list[tuple[int, int]]] = {edge: [] for edge in own}
+        for other in term.factors:
+            read, names = self.readings(other.at, other.names)[0]
+            for n, edge in enumerate(names):
+                if edge in meets and edge in term.bound and other is not factor:
+                    meets[edge].append((read, n))
+        return group, [sorted(meets[edge]) for edge in own]
 
     def _factors(self, at: int, names: Mapping[str, str], term: Term, taken: set[str]) -> None:
         """The factors of a product, those of products that others read as well among them."""
@@ -146,9 +166,16 @@ class _Bracketing(Spelling):
             names = pool.names(member.term, first=n)
             pool.read(member.term, names)
             at = self._scaled(member.number, self._outermost(member, n, names))
-            self.pairs.append(("respelt", member.term.top, at))
+            self.pairs.append(("respelt", member.at, at))
             terms.append(self._scaled(member.outer, at))
         return self.new.put("add", None, *terms)
+
+    def _alone(self, member: _Member) -> int:
+        """A term that shares nothing, with its factors in their best order as well."""
+        if len(member.sets) > _EASY:
+            made = self._ordered(member, range(len(member.sets)), member.term.free, {})
+            self.pairs.append(("respelt", member.at, self._scaled(member.number, made)))
+        return member.at
 
     def _outermost(self, member: _Member, n: int, names: Mapping[str, str]) -> int:
         """A product with its n-th factor outermost, the others in their best order."""

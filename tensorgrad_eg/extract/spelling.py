@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.term import Dag, Snapshot, Symbols, renamed
@@ -149,14 +150,15 @@ class Spelling:
         found.parts = self._parts(found.whole.at, found.whole.names, found, set(found.free))
         return found
 
-    def top(self, top: int) -> Term:
-        """A term, of which multiples and names have been taken off."""
-        at, names, multiples, shared = top, dict[str, str](), list[ENode](), self.readers[top] > 1
+    def top(self, top: int, names: Mapping[str, str] = MappingProxyType({})) -> Term:
+        """A term, which is read under some names; multiples and further names are taken off."""
+        at, multiples, shared = top, list[ENode](), self.readers[top] > 1
+        free = frozenset([names.get(edge, edge) for edge in self.free[top]])
         while True:
             node = self.dag.nodes[at]
             below = self.below(node, names)
             if below is None and node.op != "scale":
-                return Term(top, self.free[top], multiples, Factor(at, names), fixed=shared)
+                return Term(top, free, multiples, Factor(at, names), fixed=shared)
             if below is None:
                 multiples.append(node)
             names = names if below is None else below
@@ -274,7 +276,7 @@ class Pool:
                 known.append(own)
         self.pool += [name for name in names.values() if name not in self.pool]
 
-    def _readings(self, factor: Factor, names: Mapping[str, str] = {}) -> list[Reading]:
+    def _readings(self, factor: Factor, names: Mapping[str, str] = MappingProxyType({})) -> list[Reading]:
         return self.work.readings(factor.at, after(factor.names, names))
 
     def _inside(self, factor: Factor, term: Term) -> list[str]:
