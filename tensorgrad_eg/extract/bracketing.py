@@ -125,7 +125,7 @@ class _Bracketing(Spelling):
         self._factors(term.whole.at, term.whole.names, term, set(term.free))
         if len(term.factors) > _FACTORS:
             term.factors, term.bound = [term.whole], {}
-        term.factors.sort(key=lambda factor: self._place(factor, term))
+        term.factors = sorted(term.factors, key=lambda factor: self._place(factor, term))
         number = math.prod([multiple.number for multiple in term.multiples], start=Fraction(1))
         sets = [frozenset([f.names.get(edge, edge) for edge in self.free[f.at]]) for f in term.factors]
         return _Member(term, self.read(top, above), outer, number, sets)
