@@ -122,9 +122,10 @@ class _Bracketing(Spelling):
 
     def _member(self, top: int, outer: Fraction, above: Mapping[str, str]) -> _Member:
         term = self.top(top, above)
+        outside = list(term.multiples)
         self._factors(term.whole.at, term.whole.names, term, set(term.free))
         if len(term.factors) > _FACTORS:
-            term.factors, term.bound = [term.whole], {}
+            term.factors, term.bound, term.multiples = [term.whole], {}, outside
         term.factors = sorted(term.factors, key=lambda factor: self._place(factor, term))
         number = math.prod([multiple.number for multiple in term.multiples], start=Fraction(1))
         sets = [frozenset([f.names.get(edge, edge) for edge in self.free[f.at]]) for f in term.factors]
@@ -147,6 +148,9 @@ class _Bracketing(Spelling):
         moved = self.below(node, names)
         if moved is not None:
             self._factors(node.children[0], moved, term, taken)
+        elif node.op == "scale":
+            term.multiples.append(node)
+            self._factors(node.children[0], names, term, taken)
         elif node.op != "contract" or len(term.factors) > _FACTORS:
             term.factors.append(Factor(at, names))
         else:
