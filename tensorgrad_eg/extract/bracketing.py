@@ -30,6 +30,8 @@ _Order = int | tuple["_Order", "_Order"]
 #: A tensor, and what its axes are: an edge by its name, or by a number and its size.
 _Key = tuple[int, tuple[tuple[str, int, str], ...]]
 _Edges = frozenset[str]
+#: A product, or several in brackets.
+_Made = int | list["_Made"]
 
 
 def bracketed(derived: Derived, sizes: Mapping[str, int]) -> Derived:
@@ -163,17 +165,6 @@ class _Bracketing(Spelling):
         factors = [member.term.factors[n] for member, n in group]
         return len({self.readings(factor.at, factor.names)[0] for factor in factors}) > 1
 
-    def _bracket(self, group: _Group) -> int:
-        """The sum of the terms that share a factor, which is outermost in each, under one name."""
-        pool, terms = Pool(self), []
-        for member, n in group:
-            names = pool.names(member.term, first=n)
-            pool.read(member.term, names)
-            at = self._scaled(member.number, self._outermost(member, n, names))
-            self.pairs.append(("respelt", member.at, at))
-            terms.append(self._scaled(member.outer, at))
-        return self.new.put("add", None, *terms)
-
     def _alone(self, member: _Member) -> int:
         """A term that shares nothing, with its factors in their best order as well."""
         if len(member.sets) > _EASY:
@@ -181,12 +172,68 @@ class _Bracketing(Spelling):
             self.pairs.append(("respelt", member.at, self._scaled(member.number, made)))
         return member.at
 
-    def _outermost(self, member: _Member, n: int, names: Mapping[str, str]) -> int:
-        """A product with its n-th factor outermost, the others in their best order."""
-        over = member.sets[n] & member.bound
-        others = [m for m in range(len(member.sets)) if m != n]
-        rest = self._ordered(member, others, member.term.free | over, names)
-        return self.new.put("contract", _called(over, names), self._read(member, n, names), rest)
+    def _bracket(self, group: _Group) -> int:
+        """The sum of the terms that share a factor, which is outermost in each, under one name."""
+        made = self._outermost(group)
+        for (member, _), at in zip(group, _nodes(made), strict=True):
+            self.pairs.append(("respelt", member.at, self._scaled(member.number, at)))
+        numbers = iter([member.number * member.outer for member, _ in group])
+
+        def added(part: _Made) -> int:
+            if isinstance(part, int):
+                return self._scaled(next(numbers), part)
+            return self.new.put("add", None, *map(added, part))
+
+        return added(made)
+
+    def _outermost(self, group: _Group) -> list[_Made]:
+        """The products of a group with what they share outermost; brackets around what they share besides."""
+        pool, rests, shared = Pool(self), [], []
+        for member, n in group:
+            names = pool.names(member.term, first=n)
+            pool.read(member.term, names)
+            over = _called(member.sets[n] & member.bound, names)
+            shared.append((over, self._read(member, n, names)))
+            rests.append(self._rest(member, n, names, over))
+        outside = iter(shared)
+
+        def product(part: _Made) -> _Made:
+            if isinstance(part, int):
+                over, at = next(outside)
+                return self.new.put("contract", over, at, part)
+            return [product(one) for one in part]
+
+        order, made = self._arranged(rests)
+        shared = [shared[n] for n in order]
+        group[:] = [group[n] for n in order]
+        outside = iter(shared)
+        return [product(one) for one in made]
+
+    def _rest(self, member: _Member, n: int, names: Mapping[str, str], over: _Edges) -> _Member:
+        """What a factor is multiplied with, under the names that were chosen for the whole."""
+        old = member.term
+        term = replace(old, free=old.free | over, bound={}, factors=[])
+        term.bound = {names[e]: size for e, size in old.bound.items() if names[e] not in over}
+        for m, factor in enumerate(old.factors):
+            if m != n:
+                term.factors.append(Factor(factor.at, after(factor.names, names)))
+        sets = [_called(own, names) for m, own in enumerate(member.sets) if m != n]
+        return _Member(term, member.at, member.outer, member.number, sets)
+
+    def _arranged(self, members: list[_Member]) -> tuple[list[int], list[_Made]]:
+        """Products, those that share a factor in brackets, and in which order they come then."""
+        number = {id(member): n for n, member in enumerate(members)}
+        out = _Edges().union(*[member.term.free for member in members])
+        groups, alone = _Groups(self, members, out).found()
+        order: list[int] = []
+        made: list[_Made] = []
+        for group in groups:
+            made.append(self._outermost(group))
+            order += [number[id(member)] for member, _ in group]
+        for member in alone:
+            made.append(self._ordered(member, range(len(member.sets)), member.term.free, {}))
+            order.append(number[id(member)])
+        return order, made
 
     def _read(self, member: _Member, n: int, names: Mapping[str, str]) -> int:
         factor = member.term.factors[n]
@@ -237,6 +284,11 @@ class _Bracketing(Spelling):
         if key not in self.orders:
             self.orders[key] = _cheapest(sets, kept, lambda own: math.prod([entries[edge] for edge in own]))
         return self.orders[key]
+
+
+def _nodes(made: _Made) -> list[int]:
+    """The products, those in brackets among them."""
+    return [made] if isinstance(made, int) else [at for part in made for at in _nodes(part)]
 
 
 def _called(edges: _Edges, names: Mapping[str, str]) -> _Edges:
