@@ -40,7 +40,8 @@ class Derived:
 
     `facts` is what is declared about variables, as the rule files read it, and `plain` the program before
     that was used. `modes` are further programs for the same outputs, differentiated in another order.
-    `wide` is the program with tensors that are written in another way as well, `pairs` of nodes say which.
+    `wide` is the program with tensors that are written in another way as well; `spellings` are facts that
+    say which, each with the nodes that it speaks of.
     """
 
     dag: Dag
@@ -51,7 +52,7 @@ class Derived:
     plain: Dag | None = None
     modes: tuple[Dag, ...] = ()
     wide: Dag | None = None
-    pairs: tuple[tuple[str, int, int], ...] = ()
+    spellings: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @contextmanager
     def engine(

@@ -30,8 +30,6 @@ _Order = int | tuple["_Order", "_Order"]
 #: A tensor, and what its axes are: an edge by its name, or by a number and its size.
 _Key = tuple[int, tuple[tuple[str, int, str], ...]]
 _Edges = frozenset[str]
-#: A product, or several in brackets.
-_Made = int | list["_Made"]
 
 
 def bracketed(derived: Derived, sizes: Mapping[str, int]) -> Derived:
@@ -49,9 +47,9 @@ def bracketed(derived: Derived, sizes: Mapping[str, int]) -> Derived:
     work = _Bracketing(derived, sizes)
     for at in reversed(sums):  # before the sums that are terms of it
         work.sum(at)
-    if not work.pairs:
+    if not work.facts:
         return derived
-    return replace(derived, wide=work.new, pairs=tuple(work.pairs), symbols=work.symbols)
+    return replace(derived, wide=work.new, spellings=tuple(work.facts), symbols=work.symbols)
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class _Bracketing(Spelling):
         self.moved = {at: at for at in range(len(derived.dag.nodes))}
         for at in self.moved:
             self.known.setdefault(self.readings(at)[0], at)
-        self.pairs: list[tuple[str, int, int]] = []
+        self.facts: list[tuple[str, tuple[int, ...]]] = []
         self.done: set[int] = set()
         self.orders: dict[object, tuple[float, _Order]] = {}
 
@@ -93,13 +91,14 @@ class _Bracketing(Spelling):
         members = [] if at in self.done else self._members(at)
         if not 2 <= len(members) <= _TERMS:
             return
-        groups, alone = _Groups(self, members, self.free[at]).found()
-        if not groups or (len(members) <= _SHORT and not any(map(self._unlike, groups))):
-            return
-        terms = [self._bracket(group) for group in groups]
-        terms += [self._scaled(member.outer, self._alone(member)) for member in alone]
-        made = terms[0] if len(terms) == 1 else self.new.put("add", None, *terms)
-        self.pairs.append(("bracketed" if len(members) > _LONG else "respelt", at, made))
+        groups, alone = _Groups(self, members).found()
+        if groups and (len(members) > _SHORT or any(map(self._unlike, groups))):
+            made = self._added(groups, alone)
+            self._state("bracketed" if len(members) > _LONG else "respelt", at, made)
+
+    def _state(self, relation: str, one: int, other: int) -> None:
+        if one != other:
+            self.facts.append((f"({relation} t{one} t{other})", (one, other)))
 
     def _members(self, at: int) -> list[_Member]:
         """The terms of a sum, those of sums that nobody else reads among them."""
@@ -165,75 +164,51 @@ class _Bracketing(Spelling):
         factors = [member.term.factors[n] for member, n in group]
         return len({self.readings(factor.at, factor.names)[0] for factor in factors}) > 1
 
-    def _alone(self, member: _Member) -> int:
-        """A term that shares nothing, with its factors in their best order as well."""
-        if len(member.sets) > _EASY:
-            made = self._ordered(member, range(len(member.sets)), member.term.free, {})
-            self.pairs.append(("respelt", member.at, self._scaled(member.number, made)))
-        return member.at
+    def _added(self, groups: Sequence[_Group], alone: Sequence[_Member]) -> int:
+        """The sum of these groups, each in brackets, and of what is left."""
+        terms = [self._bracket(group) for group in groups]
+        for member in alone:
+            terms.append(self._scaled(member.outer, member.at))
+            if len(member.sets) > _EASY:
+                made = self._ordered(member, range(len(member.sets)), member.term.free, {})
+                self._state("respelt", member.at, self._scaled(member.number, made))
+        return self._plus(terms)
 
     def _bracket(self, group: _Group) -> int:
-        """The sum of the terms that share a factor, which is outermost in each, under one name."""
-        made = self._outermost(group)
-        for (member, _), at in zip(group, _nodes(made), strict=True):
-            self.pairs.append(("respelt", member.at, self._scaled(member.number, at)))
-        numbers = iter([member.number * member.outer for member, _ in group])
+        """The sum of the terms that share a factor, which is outermost in each, under one name.
 
-        def added(part: _Made) -> int:
-            if isinstance(part, int):
-                return self._scaled(next(numbers), part)
-            return self.new.put("add", None, *map(added, part))
-
-        return added(made)
-
-    def _outermost(self, group: _Group) -> list[_Made]:
-        """The products of a group with what they share outermost; brackets around what they share besides."""
-        pool, rests, shared = Pool(self), [], []
+        What it is multiplied with is a sum, which may have brackets in turn.
+        """
+        pool, terms, rests = Pool(self), [], []
         for member, n in group:
             names = pool.names(member.term, first=n)
             pool.read(member.term, names)
             over = _called(member.sets[n] & member.bound, names)
-            shared.append((over, self._read(member, n, names)))
-            rests.append(self._rest(member, n, names, over))
-        outside = iter(shared)
+            rest, shared = self._rest(member, n, names, over), self._read(member, n, names)
+            made = self.new.put("contract", over, shared, rest.at)
+            self._state("respelt", member.at, self._scaled(member.number, made))
+            terms.append(self._scaled(rest.outer, made))
+            rests.append(rest)
+        found = self._plus(terms)
+        edges = " ".join(f'"{edge}"' for edge in sorted(over))
+        self.facts.append((f"(by-all t{found} (set-of {edges}) t{shared})", (found, shared)))
+        groups, alone = _Groups(self, rests).found()
+        flat = self._plus([self._scaled(rest.outer, rest.at) for rest in rests])
+        self._state("respelt", flat, self._added(groups, alone) if groups else flat)
+        return found
 
-        def product(part: _Made) -> _Made:
-            if isinstance(part, int):
-                over, at = next(outside)
-                return self.new.put("contract", over, at, part)
-            return [product(one) for one in part]
-
-        order, made = self._arranged(rests)
-        shared = [shared[n] for n in order]
-        group[:] = [group[n] for n in order]
-        outside = iter(shared)
-        return [product(one) for one in made]
+    def _plus(self, terms: Sequence[int]) -> int:
+        return terms[0] if len(terms) == 1 else self.new.put("add", None, *terms)
 
     def _rest(self, member: _Member, n: int, names: Mapping[str, str], over: _Edges) -> _Member:
         """What a factor is multiplied with, under the names that were chosen for the whole."""
         old = member.term
-        term = replace(old, free=old.free | over, bound={}, factors=[])
-        term.bound = {names[e]: size for e, size in old.bound.items() if names[e] not in over}
-        for m, factor in enumerate(old.factors):
-            if m != n:
-                term.factors.append(Factor(factor.at, after(factor.names, names)))
+        bound = {names[edge]: size for edge, size in old.bound.items() if names[edge] not in over}
+        factors = [Factor(f.at, after(f.names, names)) for m, f in enumerate(old.factors) if m != n]
+        term = replace(old, free=old.free | over, bound=bound, factors=factors, fixed=False)
         sets = [_called(own, names) for m, own in enumerate(member.sets) if m != n]
-        return _Member(term, member.at, member.outer, member.number, sets)
-
-    def _arranged(self, members: list[_Member]) -> tuple[list[int], list[_Made]]:
-        """Products, those that share a factor in brackets, and in which order they come then."""
-        number = {id(member): n for n, member in enumerate(members)}
-        out = _Edges().union(*[member.term.free for member in members])
-        groups, alone = _Groups(self, members, out).found()
-        order: list[int] = []
-        made: list[_Made] = []
-        for group in groups:
-            made.append(self._outermost(group))
-            order += [number[id(member)] for member, _ in group]
-        for member in alone:
-            made.append(self._ordered(member, range(len(member.sets)), member.term.free, {}))
-            order.append(number[id(member)])
-        return order, made
+        rest = _Member(term, 0, member.outer * member.number, Fraction(1), sets)
+        return replace(rest, at=self._ordered(rest, range(len(sets)), term.free, {}))
 
     def _read(self, member: _Member, n: int, names: Mapping[str, str]) -> int:
         factor = member.term.factors[n]
@@ -286,11 +261,6 @@ class _Bracketing(Spelling):
         return self.orders[key]
 
 
-def _nodes(made: _Made) -> list[int]:
-    """The products, those in brackets among them."""
-    return [made] if isinstance(made, int) else [at for part in made for at in _nodes(part)]
-
-
 def _called(edges: _Edges, names: Mapping[str, str]) -> _Edges:
     return frozenset([names.get(edge, edge) for edge in edges])
 
@@ -323,8 +293,9 @@ def _cheapest(
 class _Groups:
     """Which terms of a sum are put together."""
 
-    def __init__(self, work: _Bracketing, members: Sequence[_Member], out: _Edges) -> None:
-        self.work, self.members, self.out = work, members, out
+    def __init__(self, work: _Bracketing, members: Sequence[_Member]) -> None:
+        self.work, self.members = work, members
+        self.out = _Edges().union(*[member.term.free for member in members])
 
     def found(self) -> tuple[list[_Group], list[_Member]]:
         """The groups that save most, one after another, and the terms that are left."""

@@ -128,11 +128,11 @@ def search(
         if mode:
             other = stack.enter_context(replace(derived, dag=mode.dag).engine(engines, SEARCH))
             engine = other if mode.joins(other) else engine
-        elif derived.pairs:
+        elif derived.spellings:
             with suppress(TimeLimitError, KeyboardInterrupt):
-                join(engine, derived.pairs)
+                join(engine, derived.spellings)
         saturate(engine, sizes, budget, report, progress)
-        final = engine.snapshot(roots) if mode or derived.pairs or engine.changes > changes else start
+        final = engine.snapshot(roots) if mode or derived.spellings or engine.changes > changes else start
     report.nodes, report.classes = final.size, len(final.nodes)
     return Searched(derived.dag, start, final, plain=plain, mode=mode)
 

@@ -71,13 +71,14 @@ class Mode:
         return True
 
     def _join(self, engine: Engine) -> None:
-        join(engine, [("accumulates", self.dag.roots[name], at) for name, at in self.roots.items()])
+        pairs = [(self.dag.roots[name], at) for name, at in self.roots.items()]
+        join(engine, [(f"(accumulates t{first} t{at})", (first, at)) for first, at in pairs])
 
 
-def join(engine: Engine, pairs: Iterable[tuple[str, int, int]]) -> None:
-    """Says of pairs of nodes that they are one tensor, computed in another order."""
-    for relation, first, at in pairs:
-        engine.facts(f"({relation} t{first} t{at})", (first, at))
+def join(engine: Engine, facts: Iterable[tuple[str, tuple[int, ...]]]) -> None:
+    """States facts, each with the nodes it speaks of: that these are one tensor, computed in another order."""
+    for text, nodes in facts:
+        engine.facts(text, nodes)
     engine.run("accumulate")
     engine.normalise()
 
