@@ -129,6 +129,7 @@ class _Bracketing(Spelling):
             term.factors, term.bound, term.multiples = [term.whole], {}, outside
         term.factors = sorted(term.factors, key=lambda factor: self._place(factor, term))
         number = math.prod([multiple.number for multiple in term.multiples], start=Fraction(1))
+        term.fixed = False  # what others read as well is there as it was written
         sets = [frozenset([f.names.get(edge, edge) for edge in self.free[f.at]]) for f in term.factors]
         return _Member(term, self.read(top, above), outer, number, sets)
 
