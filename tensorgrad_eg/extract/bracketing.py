@@ -191,8 +191,6 @@ class _Bracketing(Spelling):
             terms.append(self._scaled(rest.outer, made))
             rests.append(rest)
         found = self._plus(terms)
-        edges = " ".join(f'"{edge}"' for edge in sorted(over))
-        self.facts.append((f"(by-all t{found} (set-of {edges}) t{shared})", (found, shared)))
         groups, alone = _Groups(self, rests).found()
         flat = self._plus([self._scaled(rest.outer, rest.at) for rest in rests])
         self._state("respelt", flat, self._added(groups, alone) if groups else flat)
