@@ -134,7 +134,7 @@ class _Bracketing(Spelling):
         return _Member(term, self.read(top, above), outer, number, sets)
 
     def _place(self, factor: Factor, term: Term) -> tuple[int, list[list[tuple[int, int]]]]:
-        """What tells a factor from the others whatever their order is: the tensor, and what its edges meet."""
+        """What tells a factor from others in any order: the tensor, and what its edges meet."""
         group, own = self.readings(factor.at, factor.names)[0]
         meets: dict[str, list[tuple[int, int]]] = {edge: [] for edge in own}
         for other in term.factors:

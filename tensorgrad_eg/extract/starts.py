@@ -76,7 +76,7 @@ class Mode:
 
 
 def join(engine: Engine, facts: Iterable[tuple[str, tuple[int, ...]]]) -> None:
-    """States facts, each with the nodes it speaks of: that these are one tensor, computed in another order."""
+    """States facts, each with its nodes: that these are one tensor, computed in another order."""
     for text, nodes in facts:
         engine.facts(text, nodes)
     engine.run("accumulate")
