@@ -252,10 +252,11 @@ def search(
     derived = assumed(derived, expressions, facts, engines)
     if options.effort and not options.structured:
         derived = with_modes(derived, expressions, sizes, engines)
-    derived = bracketed(spelt(derived), sizes)
+    derived = spelt(derived, engines.deadline)
     started = timed(report, "differentiate", started)
     parts = pieces(derived) if options.structured else None
     start = derived if parts is None else replace(derived, dag=parts.dag, plain=None)
+    start = bracketed(start, sizes, engines.deadline) if options.effort else start
     budget = Budget.of(options.effort, options.seconds)
     searched = saturated(start, sizes, budget, report, engines, (progress or Progress()).round)
     timed(report, "search", started)

@@ -16,6 +16,7 @@ from fractions import Fraction
 
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.extract.spelling import Factor, Pool, Spelling, Term, after
+from tensorgrad_eg.running import Deadline
 
 #: Products of more factors than this are not taken apart; nor are sums of more terms.
 _FACTORS, _TERMS = 8, 200
@@ -23,6 +24,8 @@ _FACTORS, _TERMS = 8, 200
 _SHORT = 3
 #: Longer sums than this are there in brackets only: their subsets would fill the e-graph.
 _LONG = 8
+#: The part of the time left that brackets may take.
+_TIME = 0.2
 #: Products of so few factors have one order.
 _EASY = 2
 #: The order of a product: the number of a factor, or what is multiplied last.
@@ -32,8 +35,10 @@ _Key = tuple[int, tuple[tuple[str, int, str], ...]]
 _Edges = frozenset[str]
 
 
-def bracketed(derived: Derived, sizes: Mapping[str, int]) -> Derived:
+def bracketed(derived: Derived, sizes: Mapping[str, int], deadline: Deadline | None = None) -> Derived:
     """The program with its sums written once more, in brackets of terms that share a factor.
+
+    When the part of the time is up that it may take, sums are left as they are.
 
     Example:
         >>> from tensorgrad_eg.egraph.term import Dag
@@ -44,8 +49,11 @@ def bracketed(derived: Derived, sizes: Mapping[str, int]) -> Derived:
     sums = [at for at in dag.reachable(dag.roots.values()) if dag.nodes[at].op == "add"]
     if not sums:
         return derived
-    work = _Bracketing(derived, sizes)
+    limit = (deadline or Deadline()).part(_TIME)
+    work = _Bracketing(derived, sizes, limit)
     for at in reversed(sums):  # before the sums that are terms of it
+        if limit.over:
+            break
         work.sum(at)
     if not work.facts:
         return derived
@@ -76,8 +84,8 @@ _Group = list[tuple[_Member, int]]
 
 
 class _Bracketing(Spelling):
-    def __init__(self, derived: Derived, sizes: Mapping[str, int]) -> None:
-        super().__init__(derived.dag, dict(derived.symbols))
+    def __init__(self, derived: Derived, sizes: Mapping[str, int], limit: Deadline) -> None:
+        super().__init__(derived.dag, dict(derived.symbols), limit)
         self.sizes, self.new = sizes, derived.dag.copy()
         self.moved = {at: at for at in range(len(derived.dag.nodes))}
         for at in self.moved:

@@ -17,13 +17,14 @@ from tensorgrad_eg.egraph.term import Dag, Snapshot, Symbols, renamed
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import closed
 from tensorgrad_eg.extract.closure import Closure
+from tensorgrad_eg.running import Deadline
 
 #: A tensor and the names under which its axes are read.
 Reading = tuple[int, tuple[str, ...]]
 
 
-def spelt(derived: Derived) -> Derived:
-    """The same program, in which alike edges are called alike.
+def spelt(derived: Derived, deadline: Deadline | None = None) -> Derived:
+    """The same program, in which alike edges are called alike, as far as there is time to find them.
 
     Example:
         >>> spelt(Derived(Dag(), [], {})).dag.nodes
@@ -32,7 +33,7 @@ def spelt(derived: Derived) -> Derived:
     symbols = dict(derived.symbols)
     if not _sums(derived.dag):
         return derived
-    work = Spelling(derived.dag, symbols)
+    work = Spelling(derived.dag, symbols, deadline)
     moved = work.run()
     dag = work.new.part({name: moved[at] for name, at in derived.dag.roots.items()})
     outputs = [replace(out, node=dag.roots[f"out{n}"]) for n, out in enumerate(derived.outputs)]
@@ -80,11 +81,11 @@ class Term:
 class Spelling:
     """A program with what its tensors are up to names, and a new one in which names are chosen."""
 
-    def __init__(self, dag: Dag, symbols: Symbols) -> None:
+    def __init__(self, dag: Dag, symbols: Symbols, deadline: Deadline | None = None) -> None:
         self.dag, self.symbols, self.new = dag, symbols, Dag()
         snapshot = Snapshot.of(dag, symbols)
         self.free = snapshot.free
-        self.closure: Closure = closed(snapshot)
+        self.closure: Closure = closed(snapshot, deadline)
         self.names = {at: tuple(sorted(free)) for at, free in snapshot.free.items()}
         self.readers: dict[int, int] = {}
         for node in dag.nodes:
