@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ _CLOSE = 1.5
 _SWEEP = 1.1
 #: So many of them are improved by cotengra, which looks for the best order of parts of so many factors.
 _BETTERED, _SUBTREE = 3, 6
+#: … of products of so many factors at most.
+_WIDE = 500
 #: In how many orders of its edges a symmetric tensor is looked at.
 _ORDERS = 4
 
@@ -114,12 +117,19 @@ class Steps:
     def take(self, factors: Sequence[Factor], out: AbstractSet[str], path: Path) -> None:
         """Adds the steps of a product, and those of reverse mode for what varies."""
         open_ = [self._leaf(factor) for factor in factors]
+        holders = Counter(edge for tensor in open_ for edge in tensor.edges)  # a union would be quadratic
+        holders.update(out)
         tree: list[tuple[_Tensor, _Tensor, _Tensor]] = []
         for pair in path:
             one, two = (open_.pop(n) for n in sorted(pair, reverse=True))
-            made = self._product(one, two, frozenset(out).union(*(other.edges for other in open_)))
+            for part in (one, two):
+                holders.subtract(part.edges)
+            made = self._product(
+                one, two, frozenset([edge for edge in one.edges | two.edges if holders[edge]])
+            )
             tree.append((made, one, two))
             open_.append(made)
+            holders.update(made.edges)
         self._back(tree)
 
     def _leaf(self, factor: Factor) -> _Tensor:
@@ -214,7 +224,7 @@ def _reconfigured(
     inputs: Sequence[AbstractSet[int]], out: AbstractSet[int], size: Mapping[int, int], found: Sequence[Path]
 ) -> Iterator[Path]:
     """The same paths with every small part put into its best order, if cotengra is there to do it."""
-    if find_spec("cotengra") is None:
+    if len(inputs) > _WIDE or find_spec("cotengra") is None:
         return
     from cotengra import ContractionTree
 
