@@ -29,6 +29,7 @@ from tensorgrad_eg.search import Options
 Wanted = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
 _EXTRACT = ("greedy", "exact")
+_NUMERICS = ("safe", "fast")
 
 
 def optimize(
@@ -43,6 +44,7 @@ def optimize(
     seed: int = 0,
     structured: bool = False,
     symmetric: bool = False,
+    numerics: str = "safe",
     verify: bool = True,
 ) -> Plan:
     """The cheapest program found for one tensor, or for a list or a dict of them together.
@@ -65,12 +67,17 @@ def optimize(
     where that saves more than packing and unpacking them costs: in a Hessian, half or three quarters of the
     last product.
 
+    With `numerics="fast"` sums over pairs are multiplied out even where what is left may be tiny next to its
+    terms, as Σ w_ab ‖x_a − x_b‖² is: matrix products instead of a tensor for all pairs, and digits lost where
+    points are close. By default only what cannot cancel so is opened.
+
     Before it is returned the plan is compared with the expressions, evaluated by their definition at small
     random arrays; `verify=False` leaves that out.
 
     Raises:
         MissingSizeError: if a size symbol has no number.
         NumberError: if a size, the effort or the seed is none.
+        OptionError: if `extract` or `numerics` has a value that it does not take.
         WrongPlanError: if the plan does not compute what it should, as an unsound rule would have it;
             `error.fallback` then is the program that the search started from, if that is right.
         VariableClashError: if two different variables have one name.
@@ -86,10 +93,10 @@ def optimize(
         >>> [v.name for v in plan.inputs if plan.program.readers(v.name)]
         ['A']
     """
-    _check_options(extract=extract, effort=effort, seed=seed)
+    _check_options(extract=extract, numerics=numerics, effort=effort, seed=seed)
     expressions, structure = _flat(wanted)
     numbers = checked_numbers(expressions, {} if sizes is None else sizes)
-    options = Options(rules, assume, seconds, extract, effort, seed, structured, symmetric, verify)
+    options = Options(rules, assume, seconds, extract, effort, seed, structured, symmetric, numerics, verify)
     return plan_for(expressions, structure, numbers, options)
 
 
@@ -118,10 +125,12 @@ def _flat(wanted: Wanted) -> tuple[list[Tensor], Structure]:
     raise OperandError.of(type(wanted).__name__)
 
 
-def _check_options(*, extract: str, effort: object, seed: object) -> None:
+def _check_options(*, extract: str, numerics: str, effort: object, seed: object) -> None:
     """Say which option has a value that it does not take, before anything long is begun."""
     if extract not in _EXTRACT:
         raise OptionError.of("extract", extract, _EXTRACT)
+    if numerics not in _NUMERICS:
+        raise OptionError.of("numerics", numerics, _NUMERICS)
     if type(effort) is bool or not isinstance(effort, Real) or not 0 <= float(effort) < math.inf:
         raise NumberError(
             f"effort={effort!r} is no effort: write a finite number, 0 for no search, 1 for the usual one, "

@@ -161,10 +161,16 @@ _extract = click.option(
     default="greedy",
     help="Prove the plan optimal: exact.",
 )
+_numerics = click.option(
+    "--numerics",
+    type=click.Choice(["safe", "fast"]),
+    default="safe",
+    help="Open sums over pairs even where digits cancel: fast.",
+)
 _assume = click.option(
     "--assume", multiple=True, metavar="FACT", help="Use a fact: 'symmetric(A)', 'one_hot(Y, c)'."
 )
-_search = _options(_texts, _wrt, _sizes, _assume, _rules, _seconds, _effort, _extract, _json)
+_search = _options(_texts, _wrt, _sizes, _assume, _rules, _seconds, _effort, _extract, _numerics, _json)
 
 
 @commands.command()

@@ -48,6 +48,8 @@ from tensorgrad_eg.running import Deadline, Progress
 
 #: The part of the time left in which modes of differentiation are worked out that may cost less.
 _MODES = 0.5
+#: What tells the rules that sums may be opened which may cancel.
+_FAST = "(set (opening) 1)"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Options:
     seed: int = 0
     structured: bool = False
     symmetric: bool = False
+    numerics: str = "safe"
     verify: bool = True
 
 
@@ -253,6 +256,8 @@ def search(
     if options.effort and not options.structured:
         derived = with_modes(derived, expressions, sizes, engines)
     derived = spelt(derived, engines.deadline)
+    if options.numerics == "fast":
+        derived = replace(derived, numerics=_FAST)
     started = timed(report, "differentiate", started)
     parts = pieces(derived) if options.structured else None
     start = derived if parts is None else replace(derived, dag=parts.dag, plain=None)

@@ -7,7 +7,7 @@ from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
 from tensorgrad_eg.expr import Constant, Number, build
 
-SIZES = {"n": 3, "m": 2}
+SIZES = {"n": 3, "m": 2, "N": 12, "K": 10}
 
 x, y, z = Variable("x", i="n"), Variable("y", i="n"), Variable("z", b="m")
 A, B, C = (Variable(name, i="n", j="n") for name in "ABC")
@@ -232,8 +232,44 @@ SCALARS: dict[str, Tensor | list[Tensor]] = {
         e.grad(by) for e in (waist, F.cos(waist) * waist, F.exp(waist) + v, F.sin(waist)) for by in (u, v)
     ],
 }
+# Sums over pairs: the points of P and Q, and numbers p and q for them.
+P, Q = Variable("P", a="N", d="m"), Variable("Q", b="K", d="m")
+W, U = Variable("W", a="N", b="K"), Variable("U", a="N", b="N")
+p, q, g = Variable("p", a="N"), Variable("q", b="K"), Variable("g", d="m")
+gap, own = P - Q, P - P.rename(a="b")
+V, shares = Variable("V", a="N", c="N"), F.softmax(U, "b")
+means, turned = F.dot(shares, p.rename(a="b"), "b"), F.dot(p.rename(a="b"), shares, "b")
+PAIRS: dict[str, Tensor | list[Tensor]] = {
+    "over pairs": [F.sum(p * q * (p + q)), F.sum((p * q + 1) ** 2), F.sum((p * q + 2 * (p + q)) ** 2)],
+    "centred pairs": [
+        F.dot(W, gap, "b"),
+        F.dot(W, 2 * P - 2 * Q, "b"),
+        F.dot(U * F.relu(P - P.rename(a="b")), own, "b"),
+        F.sum(W * F.sum(gap * gap, "d")),
+        F.sum(W * F.relu(-(p * q - 1)) * (p * q - p)),
+        F.sum(F.sum(gap, "d") * W) + F.sum(F.sum(gap * gap, "d")),
+        F.sum(W * F.dot(F.relu(gap), gap, "d") * F.sum(gap, "d")),
+    ],
+    "squares over pairs": [F.sum(gap * gap), F.sum(own * own), F.sum((p - p.rename(a="b")) ** 2)],
+    "mapped pairs": [F.sum(F.tanh(P @ g) * (P @ g)), F.sum((P @ g - (P @ g).rename(a="b")) ** 2)],
+    "summed pairs": [own.sum("b"), own.sum("a"), F.sum(own * g)],
+    "exponentials over pairs": [F.sum(F.exp(p + q)), F.logsumexp(p - q, "a"), F.softmax(p + q, "b")],
+    "averages by a softmax": [
+        _hessian(F.softmax(P @ g, "a") @ P, g),
+        *(F.dot(V, sign * (p.rename(a="c") - means), "c") for sign in (1, -1)),
+        *(F.dot(V, sign * (p.rename(a="c") - turned), "c") for sign in (1, -1)),
+    ],
+}
+#: The same where the caller has them opened, whatever cancels.
+OPENED: dict[str, Tensor | list[Tensor]] = {
+    "opened pairs": [
+        F.sum(W * F.sum(gap * gap, "d")),
+        F.sum((p * q - 1) ** 2),
+        F.sum(p * q * F.exp(p + q)),
+    ],
+}
 #: Nothing of these is finite, so that no check can be made of their values: see test_float32.py.
 POLES: dict[str, Tensor | list[Tensor]] = {
     "poles": [(x - x) / (x - x), 0 * (y / (x - x)), 2 / (x - x), F.sum(1 / (x - x)), 0 * ((1 / (x - x)) * y)],
 }
-CORPUS = ALGEBRA | FUNCTIONS | EDGES | DERIVATIVES | MEANS | SCALARS
+CORPUS = ALGEBRA | FUNCTIONS | EDGES | DERIVATIVES | MEANS | SCALARS | PAIRS | OPENED

@@ -42,6 +42,7 @@ class Derived:
     that was used. `modes` are further programs for the same outputs, differentiated in another order.
     `wide` is the program with tensors that are written in another way as well; `spellings` are facts that
     say which, each with the nodes that it speaks of.
+    `numerics` is what the rules are told if digits may be lost.
     """
 
     dag: Dag
@@ -49,6 +50,7 @@ class Derived:
     symbols: dict[str, int | str]
     stages: list[Stage] = field(default_factory=list)
     facts: str = ""
+    numerics: str = ""
     plain: Dag | None = None
     modes: tuple[Dag, ...] = ()
     wide: Dag | None = None
@@ -62,6 +64,7 @@ class Derived:
         with engines.lend(rulesets | {"facts"} if self.facts else rulesets) as engine:
             engine.load(self.dag, self.symbols, within)
             engine.assume(self.facts)
+            engine.command(self.numerics)
             yield engine
 
 

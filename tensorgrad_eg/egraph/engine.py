@@ -13,7 +13,7 @@ from tensorgrad_eg.egraph.text import Reader, builders, in_parts, quote, rule
 from tensorgrad_eg.errors import EndlessRuleError, TimeLimitError
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, on_several
 from tensorgrad_eg.rules import RuleFile, Written, programs, rule_files, rules_of
-from tensorgrad_eg.rules.forms import DIRECTED
+from tensorgrad_eg.rules.forms import DIRECTED, UNCOUNTED
 from tensorgrad_eg.running import Deadline
 
 #: Texts that every engine runs, parsed.
@@ -226,7 +226,7 @@ class Engine:
         for name, count in report.num_matches_per_rule.items():
             if count:
                 self.matches[name.strip('"')] += count
-                self.done += count
+                self.done += count * (ruleset not in UNCOUNTED)
         return bool(report.updated)
 
     def _endless(self, ruleset: str) -> EndlessRuleError:

@@ -179,7 +179,7 @@ def _whole(engine: Engine, widely: bool) -> bool | None:
 
 def _round(engine: Engine, widely: bool) -> bool:
     """One round: what could be done is listed and judged, then done."""
-    changed = _judged(engine, "prospect", "orders", widely=widely)
+    changed = _judged(engine, "prospect", "orders", *["pairs"] * widely, widely=widely)
     changed |= engine.run("search") | engine.run("hoist")
     if widely:
         changed |= engine.run("distribute")  # … and splits where that was judged to pay
@@ -219,6 +219,8 @@ def _judged(engine: Engine, *listing: str, widely: bool = False) -> bool:
     if widely:
         changed |= engine.run("distribute")  # lists what meets what …
     engine.run("volumes", saturate=True)
+    if "pairs" in listing:
+        engine.run("pairs", saturate=True)  # has asked how large some tensors are
     engine.run("judge")
     return changed
 

@@ -306,7 +306,8 @@ def explain(problem: Search, plan: Compiled, check: bool = True, detail: Detail 
     if detail not in _DETAILS:
         raise DetailError.of(detail, _DETAILS)
     terms = Terms(problem.derived.symbols)
-    runner = Runner(problem.files, problem.derived.facts, plan.sizes, problem.report.matches)
+    derived = problem.derived
+    runner = Runner(problem.files, derived.facts, plan.sizes, problem.report.matches, derived.numerics)
     writer = Writer(terms, _given(problem.expressions, plan.sizes), check, problem.facts)
     replays = []
     for number, stage in enumerate(problem.derived.stages):

@@ -52,8 +52,10 @@ class Runner:
         facts: str = "",
         sizes: Mapping[str, int] | None = None,
         matches: Mapping[str, int] | None = None,
+        numerics: str = "",
     ) -> None:
         """Load the rules of these files, those about facts only if there are any."""
+        self.numerics = numerics
         self.rules = rules_of(files or rule_files())
         self.facts, self.sizes, self.matches = facts, sizes or {}, matches or {}
         rulesets = frozenset(rule.ruleset for rule in self.rules) - (set() if facts else {"facts"})
@@ -69,6 +71,7 @@ class Runner:
         symbols, known = dict(self.engine.symbols), self.engine.assumed
         with self.trial():
             self.engine.assume(self.facts if facts else "")
+            self.engine.command(self.numerics)
             yield self.engine
         self.engine.symbols, self.engine.assumed = symbols, known
 
@@ -95,7 +98,8 @@ class Runner:
         for rule in self.rules:
             if rule.ruleset not in DIRECTED | GATHERING and not _acts(rule):
                 self.engine.run(alone(rule.name))
-        self.engine.run("volumes", saturate=True)
+        for ruleset in ("pairs", "volumes", "pairs"):
+            self.engine.run(ruleset, saturate=True)
         self.engine.run("judge")
 
     def acted(self, before: Mapping[str, int]) -> tuple[Rule, ...]:

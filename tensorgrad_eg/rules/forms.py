@@ -61,7 +61,9 @@ RESERVED = re.compile(r"node|root|load-.*|only-.*|t\d+")
 #: Sorts that the engine brings along.
 _BUILTIN = ("String", "i64", "f64", "BigRat", "BigInt")
 #: Rulesets that gather facts, and run until there are no more: new terms in them might never end.
-GATHERING = frozenset({"analysis", "prospect", "orders", "volumes", "judge", "weigh"})
+GATHERING = frozenset({"analysis", "prospect", "orders", "pairs", "volumes", "judge", "weigh"})
+#: Those whose matches are not counted: what a search may do is no less for what they note.
+UNCOUNTED = frozenset({"pairs"})
 #: Rulesets whose rewrites replace: the left side is deleted once the right side is there.
 DIRECTED = frozenset(
     {"recognise", "normalise", "substitute", "descend", "differentiate", "facts"}
