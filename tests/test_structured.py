@@ -72,7 +72,7 @@ CASES: dict[str, tuple[Callable[[], Tensor], str]] = {
     "an identity needs no tensor": (lambda: tg.hessian(x @ x, x), "2 δ[n,n_]"),
     "terms that are equal but for names are counted": (
         lambda: tg.hessian(F.frobenius2(U @ U.rename(i="j")), U),
-        "4 δ[i,i_] T1[a,a_] + 4 U[i,a_] U[i_,a] + 4 δ[a,a_] T2[i,i_]",
+        "4 U[i_,a] U[i,a_] + 4 δ[a,a_] T1[i,i_] + 4 δ[i,i_] T2[a,a_]",
     ),
     "one tensor is read under two names": (
         lambda: tg.jacobian(F.softmax(x, "n"), x),

@@ -226,8 +226,8 @@ def rule_files(extra: str | Path | Iterable[str | Path] = ()) -> tuple[RuleFile,
         ForbiddenRuleError: if one of them does something else than state rules.
 
     Example:
-        >>> rule_files()[-1].name
-        '80_facts.egg'
+        >>> rule_files()[0].name
+        '00_language.egg'
     """
     own = _project(rule_folder(), tuple(OPERATIONS))
     paths = [extra] if isinstance(extra, str | Path) else extra
