@@ -156,3 +156,10 @@ def test_an_ordered_product_has_the_value_of_its_definition(seed: int) -> None:
         found = tg.optimize(parts[-1], {"n": 3}, effort=effort)
         given = {v.name: arrays[v.name] for v in found.inputs}
         np.testing.assert_allclose(found(**given), right.values[0], rtol=1e-9, atol=1e-9)
+
+
+def test_a_product_of_what_has_no_entries() -> None:
+    """Where no order costs anything one is taken all the same, and the result has no entries."""
+    x, y = Variable("x", i="empty", l="empty"), Variable("y", i="f", e="f")
+    plan = tg.optimize(x * (y * y).sum(), {"empty": 0, "f": 2})
+    assert plan(x=np.ones((0, 0)), y=np.ones((2, 2))).shape == (0, 0)
