@@ -195,7 +195,8 @@ def _found(factors: Sequence[Factor], out: AbstractSet[str], sizes: Mapping[str,
 
     # Edges are numbers, since the optimisers walk through sets of them, and hashes of texts are random.
     number = {edge: n for n, edge in enumerate(sorted({e for f in factors for e in f.axes}))}
-    size = {n: max(1, sizes[edge]) for edge, n in number.items()}  # where nothing costs anything they find no path
+    # Where nothing costs anything they would find no path.
+    size = {n: max(1, sizes[edge]) for edge, n in number.items()}
     inputs = [{number[edge] for edge in factor.axes} for factor in factors]
     kept = {number[edge] for edge in out}
     if len(inputs) <= _FEW:
