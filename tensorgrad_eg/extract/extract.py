@@ -26,7 +26,7 @@ _STEPS, _RUNS = 120, 6
 #: No more runs after so many that found nothing better.
 _IDLE = 3
 #: How many groups are then made to take another way.
-_KICKS = 20
+_KICKS = 40
 #: No search is begun if more than this part of the time left would be gone before.
 _LOADING = 0.5
 #: The part of the time left in which a program is chosen; the rest is for writing it down and comparing it.
