@@ -338,12 +338,13 @@ class _Groups:
         """Factors up to the names of all edges, with the terms that have them, and where.
 
         Terms that are one tensor under other names have it in the same place: else what could be computed
-        once for all of them would not be one tensor any more.
+        once for all of them would not be one tensor any more. What is multiplied entry by entry is left to
+        the rules: they take it out of any sum, whatever stands before and after it.
         """
         found: dict[_Key, dict[int, int]] = {}
         for n, member in enumerate(self.members):
             if len(member.sets) > 1:
-                for j in range(len(member.sets)):
+                for j in [j for j, own in enumerate(member.sets) if own & member.bound]:
                     found.setdefault(self._key(n, j, named=False), {}).setdefault(n, j)
         return found
 
