@@ -10,6 +10,7 @@ from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.engines import Engines
 from tensorgrad_eg.egraph.term import Dag, dag_of, smallest
+from tensorgrad_eg.errors import LostTermError
 from tensorgrad_eg.rules import RuleFile
 from tensorgrad_eg.rules.forms import DERIVE, DIRECTED, PRINT
 
@@ -41,19 +42,29 @@ def tidied(derived: Derived, engines: Engines | None = None) -> Derived:
         'scale'
     """
     engines = engines or for_print()
-    with derived.engine(engines, PRINT) as engine:
-        engine.normalise("hoist", "expand", descend=True)
-        while engine.run("weigh", saturate=True) | engine.run("flatten"):
-            engine.normalise("hoist", "expand", descend=True)
-        while engine.run("weigh", saturate=True) | engine.run("gather"):
+    try:
+        derived = _gathered(derived, engines)
+    except LostTermError:  # terms turned out to be parts of themselves: then like terms stay apart
+        with derived.engine(engines, PRINT) as engine:
             engine.normalise("hoist", descend=True)
-        derived = _read(derived, engine)
+            return _read(derived, engine)
     for _ in range(_TURNS):
         with replace(derived, dag=_sorted(derived.dag)).engine(engines, PRINT) as engine:
             while engine.run("weigh", saturate=True) | engine.run("turn"):
                 engine.run("analysis", saturate=True)
             derived = _read(derived, engine)
     return derived
+
+
+def _gathered(derived: Derived, engines: Engines) -> Derived:
+    """The program in which like terms have met, wherever they stood."""
+    with derived.engine(engines, PRINT) as engine:
+        engine.normalise("hoist", "expand", descend=True)
+        while engine.run("weigh", saturate=True) | engine.run("flatten"):
+            engine.normalise("hoist", "expand", descend=True)
+        while engine.run("weigh", saturate=True) | engine.run("gather"):
+            engine.normalise("hoist", descend=True)
+        return _read(derived, engine)
 
 
 def _read(derived: Derived, engine: Engine) -> Derived:
