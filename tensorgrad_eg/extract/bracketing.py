@@ -247,9 +247,9 @@ class _Bracketing(Spelling):
             number, at = number * node.number, node.children[0]
         return at if number == 1 else self.new.put("scale", number, at)
 
-    def volume(self, edges: _Edges, bound: Mapping[str, str | int]) -> float:
-        """How many entries a tensor with these edges has, of which some are `bound`."""
-        return math.prod([self._size(bound.get(edge) or self.symbols[edge]) for edge in edges])
+    def volume(self, edges: _Edges) -> float:
+        """How many entries a tensor with these edges has."""
+        return math.prod([self._size(self.symbols[edge]) for edge in edges])
 
     def _size(self, size: str | int) -> int:
         return size if isinstance(size, int) else self.sizes.get(size, 16)
@@ -375,10 +375,8 @@ class _Groups:
             kept = member.term.free | (member.sets[j] & member.bound)
             rest = [own for m, own in enumerate(member.sets) if m != j]
             left = kept.intersection(_Edges().union(*rest))
-            met = work.volume(member.sets[j] | left, member.term.bound)
-            last = max(
-                last, met * (2 if member.sets[j] & member.bound else 1) - work.volume(left, member.term.bound)
-            )
+            met = work.volume(member.sets[j] | left)
+            last = max(last, met * (2 if member.sets[j] & member.bound else 1) - work.volume(left))
             total += work.best(member.sets, member.term.free)[0] - work.best(rest, kept)[0]
-            total += work.volume(self.out, {}) - work.volume(left, member.term.bound)
-        return total - last - work.volume(self.out, {})
+            total += work.volume(self.out) - work.volume(left)
+        return total - last - work.volume(self.out)

@@ -31,18 +31,13 @@ def spelt(derived: Derived, deadline: Deadline | None = None) -> Derived:
         []
     """
     symbols = dict(derived.symbols)
-    if not _sums(derived.dag):
+    if not any(node.op == "add" for node in derived.dag.nodes):
         return derived
     work = Spelling(derived.dag, symbols, deadline)
     moved = work.run()
     dag = work.new.part({name: moved[at] for name, at in derived.dag.roots.items()})
     outputs = [replace(out, node=dag.roots[f"out{n}"]) for n, out in enumerate(derived.outputs)]
     return replace(derived, dag=dag, outputs=outputs, symbols=symbols)
-
-
-def _sums(dag: Dag) -> bool:
-    """Whether there is a sum of several terms."""
-    return any(node.op == "add" for node in dag.nodes)
 
 
 @dataclass(frozen=True)
