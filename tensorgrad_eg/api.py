@@ -13,10 +13,9 @@ from numbers import Real
 from pathlib import Path
 
 from tensorgrad_eg.assume import Fact, checked
-from tensorgrad_eg.egraph.decode import decode
+from tensorgrad_eg.egraph.decode import decode, for_print, tidied
 from tensorgrad_eg.egraph.derive import derive
 from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.tidy import for_print, tidied
 from tensorgrad_eg.errors import NumberError, OperandError, OptionError, RuleError
 from tensorgrad_eg.expr import Tensor, as_tensor, variables
 from tensorgrad_eg.expr.walk import numbers as checked_numbers

@@ -21,7 +21,7 @@ from os import PathLike
 
 from tensorgrad_eg.diagram import draw
 from tensorgrad_eg.diagram.display import Diagram
-from tensorgrad_eg.egraph.engines import Engines
+from tensorgrad_eg.egraph.engine import Engines
 from tensorgrad_eg.egraph.failures import import_engine
 from tensorgrad_eg.egraph.saturate import Report
 from tensorgrad_eg.emit import Compiled, result_names
@@ -39,8 +39,8 @@ from tensorgrad_eg.explain.derivation import Derivation
 from tensorgrad_eg.expr import Tensor, variables
 from tensorgrad_eg.expr.printing import indexed
 from tensorgrad_eg.expr.walk import by_symbol, empty
-from tensorgrad_eg.extract.exact import Certificate
 from tensorgrad_eg.extract.extract import Extracted, timed
+from tensorgrad_eg.extract.search import Certificate
 from tensorgrad_eg.program import Program, Structure, store
 from tensorgrad_eg.program.cost import Baseline
 from tensorgrad_eg.program.forms import Form

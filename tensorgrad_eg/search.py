@@ -18,11 +18,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tensorgrad_eg.assume import Fact, checked
-from tensorgrad_eg.egraph.derive import Derived, derive
-from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.egraph.modes import with_modes
+from tensorgrad_eg.egraph import Snapshot
+from tensorgrad_eg.egraph.derive import Derived, derive, with_modes
+from tensorgrad_eg.egraph.engine import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report
-from tensorgrad_eg.egraph.term import Snapshot
 from tensorgrad_eg.errors import TensorgradError
 from tensorgrad_eg.expr import Tensor, variables
 from tensorgrad_eg.extract.baseline import Modes, least
@@ -33,11 +32,10 @@ from tensorgrad_eg.extract.extract import search as saturated
 from tensorgrad_eg.extract.extract import started as first_program
 from tensorgrad_eg.extract.halves import discounted, halved, orders_of
 from tensorgrad_eg.extract.lower import with_classes
-from tensorgrad_eg.extract.passes import again
 from tensorgrad_eg.extract.pieces import Pieces, pieces
 from tensorgrad_eg.extract.search import Solution
 from tensorgrad_eg.extract.spelling import spelt
-from tensorgrad_eg.extract.starts import assumed
+from tensorgrad_eg.extract.starts import again, assumed
 from tensorgrad_eg.program import Input, Program, Structure
 from tensorgrad_eg.program.cost import Baseline, total_flops
 from tensorgrad_eg.program.forms import Form, settled

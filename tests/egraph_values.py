@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad_eg.egraph.term import Snapshot, smallest
+from tensorgrad_eg.egraph import Snapshot, smallest
 from tensorgrad_eg.expr.operations import ENode
 
 FUNCTIONS = {"exp": np.exp, "tanh": np.tanh, "sin": np.sin, "abs": np.abs}

@@ -16,9 +16,8 @@ from benchmarks.models.black_scholes import gradient_graph
 from benchmarks.models.scalar_graph import ORDERS, Graph, Vertex, robot_arm
 from tensorgrad_eg import Plan, Tensor, Variable
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.egraph.derive import derive
+from tensorgrad_eg.egraph.derive import derive, with_modes
 from tensorgrad_eg.egraph.elimination import Linear, orders
-from tensorgrad_eg.egraph.modes import with_modes
 from tensorgrad_eg.verify import inspect_snapshot
 
 

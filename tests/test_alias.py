@@ -15,7 +15,7 @@ from strategies import cases
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.egraph.term import Dag, Snapshot, free_edges
+from tensorgrad_eg.egraph import Dag, Snapshot, free_edges
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.expr.walk import postorder
 from tensorgrad_eg.extract.alias import aliases, class_symmetries

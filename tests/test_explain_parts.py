@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tensorgrad_eg as tg
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph import Dag
 from tensorgrad_eg.explain import tree_cost
 from tensorgrad_eg.explain.descent import Runner, descend
 from tensorgrad_eg.explain.equations import Expansion

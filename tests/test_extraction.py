@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorgrad_eg.egraph.term import Snapshot
+from tensorgrad_eg.egraph import Snapshot
 from tensorgrad_eg.expr.operations import ENode
-from tensorgrad_eg.extract.exact import solve_exactly
+from tensorgrad_eg.extract import Priced, Way
 from tensorgrad_eg.extract.polish import Program
-from tensorgrad_eg.extract.priced import Priced, Way
-from tensorgrad_eg.extract.search import Extractor, Solution
+from tensorgrad_eg.extract.search import Extractor, Solution, solve_exactly
 from tensorgrad_eg.running import Deadline
 
 

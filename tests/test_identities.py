@@ -11,11 +11,10 @@ import pytest
 import tensorgrad_eg as tg
 from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
+from tensorgrad_eg.egraph import Dag
 from tensorgrad_eg.egraph.derive import derive
-from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.engines import Engines
+from tensorgrad_eg.egraph.engine import Engine, Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report
-from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.extract.extract import search
 from tensorgrad_eg.rules.forms import NORMAL
 from tensorgrad_eg.verify import check_snapshot

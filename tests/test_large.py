@@ -13,8 +13,7 @@ from clocks import Clock
 import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
 from tensorgrad_eg.egraph.derive import derive
-from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.engines import Engines
+from tensorgrad_eg.egraph.engine import Engine, Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.extract.alias import aliases, closed

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 import tensorgrad_eg as tg
 from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
+from tensorgrad_eg.egraph import Dag, Snapshot
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.encode import Encoded
-from tensorgrad_eg.egraph.term import Dag, Snapshot
 from tensorgrad_eg.errors import PlanFileError
 from tensorgrad_eg.expr.operations import Payload
 from tensorgrad_eg.extract.pieces import pieces

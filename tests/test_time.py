@@ -18,12 +18,11 @@ from clocks import Clock
 import tensorgrad_eg as tg
 from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
+from tensorgrad_eg.egraph import Dag
 from tensorgrad_eg.egraph.derive import derive
-from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.engines import Engines
+from tensorgrad_eg.egraph.engine import Engine, Engines
 from tensorgrad_eg.egraph.paths import pairs
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
-from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.errors import EndlessRuleError, ForkedProcessError, OptionError, TimeLimitError
 from tensorgrad_eg.rules.forms import NORMAL
 from tensorgrad_eg.running import Deadline

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tensorgrad_eg.egraph import Dag
 from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.egraph.text import axes, chunks, edges, quote
 
 

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from tensorgrad_eg.egraph import Dag
 from tensorgrad_eg.egraph.differentiate import Differentiation, Fact, Flow, Request, leaves
-from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.egraph.text import axes, quote
 
 Order = tuple[int, ...]
@@ -269,7 +269,7 @@ class Accumulation:
     place where its variable is read. A result that others read is two vertices, since it is eliminated and
     stays: `vertices` has the node of each, and whether it is such a second one.
 
-    Example: see `tensorgrad_eg.egraph.modes`.
+    Example: see `tensorgrad_eg.egraph.derive`.
     """
 
     dag: Dag

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tensorgrad_eg.egraph import Dag
 from tensorgrad_eg.egraph.differentiate import Labels, Request
-from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.expr import (
     Constant,
     Delta,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tensorgrad_eg.egraph import Dag, Snapshot, tightened
 from tensorgrad_eg.egraph.failures import check_made, ranks, refuse_if_forked, translated
-from tensorgrad_eg.egraph.term import Dag, Snapshot, tightened
 from tensorgrad_eg.egraph.text import Reader, builders, in_parts, quote, rule
 from tensorgrad_eg.errors import EndlessRuleError, TimeLimitError
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, on_several
@@ -342,3 +344,60 @@ def _order(node: ENode) -> tuple[tuple[int, ...], str]:
     payload = node.payload
     text = ",".join(sorted(payload)) if isinstance(payload, frozenset) else str(payload)
     return node.children, text
+
+
+@dataclass
+class Engines:
+    """The engines of one job: its rule files, its time, what its rules did, and engines that are free.
+
+    An engine is lent empty, to one phase at a time, and forgets afterwards. What it does not forget is in
+    which order it has met names and numbers, and on that the order of terms depends: therefore a job has
+    engines of its own, which have met the same ones whenever it is done again.
+
+    Example:
+        >>> from tensorgrad_eg.egraph import Dag
+        >>> dag = Dag()
+        >>> dag.roots["e"] = dag.put("constant", "pi")
+        >>> engines = Engines()
+        >>> for _ in range(2):
+        ...     with engines.lend(frozenset({"analysis"})) as engine:
+        ...         engine.load(dag)
+        ...         print(engine.count())
+        1
+        1
+    """
+
+    files: tuple[RuleFile, ...] | None = None
+    matches: Counter[str] = field(default_factory=Counter)
+    deadline: Deadline = field(default_factory=Deadline)
+    rulesets: frozenset[str] = frozenset()
+    directed: frozenset[str] = DIRECTED
+    _free: list[Engine] = field(default_factory=list)
+
+    def aside(self, deadline: Deadline) -> Engines:
+        """The same engines for something beside the job: what its rules do is not counted as what they did.
+
+        Example:
+            >>> engines = Engines()
+            >>> engines.aside(Deadline()).matches is engines.matches
+            False
+        """
+        return replace(self, matches=Counter(), deadline=deadline)
+
+    @contextmanager
+    def lend(self, rulesets: frozenset[str]) -> Iterator[Engine]:
+        """An engine with the rules of these rulesets; one in which anything failed is not used again.
+
+        Engines are made with the rules of `self.rulesets` as well, so that later phases find them loaded.
+        """
+        engine = next((free for free in self._free if free.rulesets >= rulesets), None)
+        if engine is None:
+            every = rulesets | self.rulesets
+            engine = Engine(self.files, every, self.matches, directed=self.directed, deadline=self.deadline)
+        else:
+            self._free.remove(engine)
+            engine.matches, engine.deadline = self.matches, self.deadline
+        engine.command("(push)")
+        yield engine
+        engine.forget()
+        self._free.append(engine)

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from tensorgrad_eg.egraph.term import Snapshot
+from tensorgrad_eg.egraph import Snapshot
 from tensorgrad_eg.errors import (
     ForkedProcessError,
     RuleError,

@@ -14,9 +14,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from tensorgrad_eg.egraph import Dag
 from tensorgrad_eg.egraph.differentiate import Labels
 from tensorgrad_eg.egraph.paths import Factor, Path, Steps, best, cost
-from tensorgrad_eg.egraph.term import Dag
 from tensorgrad_eg.expr.operations import ENode
 
 #: Products of more factors are put into another order whatever the factors are; shorter ones only if no

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from tensorgrad_eg.assume import Fact
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph import Dag
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
-from tensorgrad_eg.egraph.term import Dag, Snapshot, dag_of, smallest
+from tensorgrad_eg.egraph import Dag, Snapshot, dag_of, smallest
 from tensorgrad_eg.emit import Compiled
 from tensorgrad_eg.errors import DetailError
 from tensorgrad_eg.explain.derivation import JOINT
@@ -28,9 +28,9 @@ from tensorgrad_eg.explain.replay import Pair, Replay, Writer, directed_phase, p
 from tensorgrad_eg.explain.terms import Terms
 from tensorgrad_eg.expr import Rename, Tensor, Variable, variables
 from tensorgrad_eg.expr.walk import empty
+from tensorgrad_eg.extract import Priced, price
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.pieces import Pieces, Summand
-from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor
 from tensorgrad_eg.program.cost import total_flops
 from tensorgrad_eg.rules import Rule

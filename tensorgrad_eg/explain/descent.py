@@ -10,15 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from tensorgrad_eg.egraph import Dag, Snapshot, Symbols, renamed
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.saturate import state_sizes
-from tensorgrad_eg.egraph.term import Dag, Snapshot, Symbols, renamed
 from tensorgrad_eg.errors import RuleError
 from tensorgrad_eg.explain.terms import Terms, renaming
 from tensorgrad_eg.expr.walk import parts_first
+from tensorgrad_eg.extract import Way
 from tensorgrad_eg.extract.alias import aliases
 from tensorgrad_eg.extract.extract import Extracted, Searched, extract
-from tensorgrad_eg.extract.priced import Way
 from tensorgrad_eg.rules import Rule, RuleFile, rule_files, rules_of
 from tensorgrad_eg.rules.forms import DIRECTED, GATHERING, alone, words_in
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from tensorgrad_eg.egraph import lightest
 from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.term import lightest
 from tensorgrad_eg.egraph.text import Reader
 from tensorgrad_eg.explain.terms import PLAIN, SYMBOLS, Direction, Terms, renaming
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload

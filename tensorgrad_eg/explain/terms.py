@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tensorgrad_eg.egraph.term import Dag
+from tensorgrad_eg.egraph import Dag
 from tensorgrad_eg.expr import Tensor
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
 from tensorgrad_eg.expr.walk import parts_first

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from tensorgrad_eg.egraph.term import Snapshot, smallest
+from tensorgrad_eg.egraph import Snapshot, smallest
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.closure import LEAF, Closure, Node, Read, kind
 from tensorgrad_eg.running import Deadline

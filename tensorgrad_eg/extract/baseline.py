@@ -6,15 +6,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from tensorgrad_eg.egraph import Dag, Snapshot
 from tensorgrad_eg.egraph.derive import Derived
-from tensorgrad_eg.egraph.engines import Engines
-from tensorgrad_eg.egraph.term import Dag, Snapshot
+from tensorgrad_eg.egraph.engine import Engines
 from tensorgrad_eg.expr import Derivative, Rename, Tensor
+from tensorgrad_eg.extract import Priced, price
 from tensorgrad_eg.extract.alias import Alias, aliases
 from tensorgrad_eg.extract.extract import Extracted
-from tensorgrad_eg.extract.passes import again, before, passes
-from tensorgrad_eg.extract.priced import Priced, price
 from tensorgrad_eg.extract.search import Extractor
+from tensorgrad_eg.extract.starts import again, before, passes
 from tensorgrad_eg.program.cost import Baseline
 
 

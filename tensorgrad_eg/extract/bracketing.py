@@ -41,7 +41,7 @@ def bracketed(derived: Derived, sizes: Mapping[str, int], deadline: Deadline | N
     When the part of the time is up that it may take, sums are left as they are.
 
     Example:
-        >>> from tensorgrad_eg.egraph.term import Dag
+        >>> from tensorgrad_eg.egraph import Dag
         >>> bracketed(Derived(Dag(), [], {}), {}).wide is None
         True
     """

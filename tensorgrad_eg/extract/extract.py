@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
+from tensorgrad_eg.egraph import Dag, Snapshot
 from tensorgrad_eg.egraph.derive import Derived
-from tensorgrad_eg.egraph.engines import Engines
+from tensorgrad_eg.egraph.engine import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
-from tensorgrad_eg.egraph.term import Dag, Snapshot
 from tensorgrad_eg.errors import TimeLimitError
+from tensorgrad_eg.extract import Priced, edge_sizes, price
 from tensorgrad_eg.extract.alias import Alias, aliases, class_orders, closed
 from tensorgrad_eg.extract.closure import Closure
-from tensorgrad_eg.extract.exact import Certificate, solve_exactly
-from tensorgrad_eg.extract.priced import Priced, edge_sizes, price
-from tensorgrad_eg.extract.search import Extractor, Solution
+from tensorgrad_eg.extract.search import Certificate, Extractor, Solution, solve_exactly
 from tensorgrad_eg.extract.starts import Mode, join, normal
 from tensorgrad_eg.rules.forms import SEARCH
 from tensorgrad_eg.running import Deadline

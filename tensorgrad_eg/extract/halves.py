@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
+from tensorgrad_eg.extract import UNIT, Priced, Way
 from tensorgrad_eg.extract.closure import Order
-from tensorgrad_eg.extract.priced import UNIT, Priced, Way
 from tensorgrad_eg.extract.symmetries import Axes, Orders, symmetries
 from tensorgrad_eg.program import Operand, Program, Step
 from tensorgrad_eg.program.cost import costs, elements, total_flops

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from tensorgrad_eg.egraph.term import constant_value
+from tensorgrad_eg.egraph import constant_value
 from tensorgrad_eg.expr import fresh
-from tensorgrad_eg.extract.priced import Priced, Way
+from tensorgrad_eg.extract import Priced, Way
 from tensorgrad_eg.extract.search import Solution
 from tensorgrad_eg.program import Input, Operand, Output, Program, Step
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from tensorgrad_eg.errors import LostTermError
-from tensorgrad_eg.extract.priced import Option, Priced
+from tensorgrad_eg.extract import Option, Priced
 from tensorgrad_eg.running import Deadline
 
 #: Ranks of neighbours differ by so much at first: there is room for new groups between them.

@@ -12,8 +12,8 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from tensorgrad_eg.egraph import Dag, Snapshot, Symbols, renamed
 from tensorgrad_eg.egraph.derive import Derived
-from tensorgrad_eg.egraph.term import Dag, Snapshot, Symbols, renamed
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import closed
 from tensorgrad_eg.extract.closure import Closure

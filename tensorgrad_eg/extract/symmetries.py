@@ -16,10 +16,9 @@ from math import isfinite, prod
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.engines import Engines
+from tensorgrad_eg.egraph import Dag, Symbols, renamed
+from tensorgrad_eg.egraph.engine import Engine, Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
-from tensorgrad_eg.egraph.term import Dag, Symbols, renamed
 from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.expr.arrays import Labelled, Numpy, aligned, drawn, read
 from tensorgrad_eg.expr.operations import OPERATIONS

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tensorgrad_eg.assume import Fact
+from tensorgrad_eg.egraph import Snapshot, smallest
 from tensorgrad_eg.egraph.derive import Derived, Stage
-from tensorgrad_eg.egraph.term import Snapshot, smallest
 from tensorgrad_eg.expr import Size, Tensor, variables
 from tensorgrad_eg.expr import arrays as op
 from tensorgrad_eg.expr.arrays import Labelled, Numpy, aligned, spread

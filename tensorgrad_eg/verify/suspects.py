@@ -18,8 +18,7 @@ import numpy as np
 
 from tensorgrad_eg.egraph.derive import Derived, derive
 from tensorgrad_eg.egraph.differentiate import differentiate
-from tensorgrad_eg.egraph.engine import Engine
-from tensorgrad_eg.egraph.engines import Engines
+from tensorgrad_eg.egraph.engine import Engine, Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
 from tensorgrad_eg.emit import Compiled
 from tensorgrad_eg.errors import TensorgradError, TimeLimitError, WrongPlanError
