@@ -287,6 +287,8 @@ class Routes:
 _REACH = 200
 #: How many groups that only it needs are looked at below a group.
 _CONE = 200
+#: How many groups are looked at while groups are made to take other ways.
+_KICKED = 20_000
 
 
 class Polish:
@@ -297,6 +299,7 @@ class Polish:
         self.program, self._deadline = program, deadline
         self._options, self._units = priced.options, priced.units
         self._watchers: dict[int, set[int]] = {}
+        self._looked = 0
 
     def run(self, groups: Iterable[int]) -> None:
         """Looks for better ways of these groups, and of those for which something has changed then."""
@@ -312,12 +315,14 @@ class Polish:
 
     def kick(self, most: int) -> None:
         """Makes groups take another way, the dearest first, and looks for what gains then: this finds changes
-        that pay only together. Where nothing is gained all is as before. After so many tries it ends.
+        that pay only together. Where nothing is gained all is as before. After so many tries it ends, or when
+        as many groups were looked at as a few tries in a large program look at.
         """
         idle: set[int] = set()
+        looked = self._looked
         for _ in range(most):
             group = next((at for at in self.program.dearest(self.program.choice) if at not in idle), None)
-            if group is None or self._deadline.over:
+            if group is None or self._deadline.over or self._looked - looked > _KICKED:
                 return
             idle = set() if self._kicked(group) else {*idle, group}
 
@@ -379,6 +384,7 @@ class Polish:
         own = program.choice[group]
         routes = Routes(self._options, [group], kind, limit=limit, reach=_REACH, without=(own,))
         found = routes.nearest([group])
+        self._looked += len(routes.kinds)
         for one in (*cone, *routes.kinds):
             self._watchers.setdefault(one, set()).add(group)
         return {} if found is None else routes.take(group, program.reads)
