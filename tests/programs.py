@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.program import Input, Operand, Output, Program, Step, kinds
 
 Labels = str | Sequence[str]
@@ -132,6 +133,9 @@ def _value(program: Program, step: Step, values: Sequence[Any]) -> Any:
         return sum(float(operand.factor) * term for operand, term in zip(step.operands, terms, strict=True))
     if step.kind in ("pack", "unpack"):
         return _packed(step, values[0], edges[0])
+    if step.kind == "det":
+        rest = [edge for edge in dict.fromkeys(edges[0]) if edge not in step.over]
+        return _einsum([np.linalg.det(_einsum(values, edges, [*rest, *step.over]))], [rest], step.edges)
     if step.kind in ("softmax", "logsumexp"):
         return _normalised(step, values[0], edges[0])
     value = _einsum(values, edges, step.edges)
@@ -279,7 +283,11 @@ def _random_step(draw: st.DrawFn, builder: Builder) -> None:
         shared = [label for label in labels if all(label in edges for _, edges in operands)] or labels
         pool = shared if draw(st.integers(0, 3)) else labels
         over = draw(st.lists(st.sampled_from(pool), unique=True, max_size=3))
-    if kind in ("reduce", "softmax", "logsumexp") and not over:
+    if OPERATIONS[kind].matrix:
+        # Only determinants: what else is made of a matrix is no number close to a singular one.
+        over = draw(st.sampled_from([[*pair] for pair in ("Ii", "Jj", "Kk") if {*pair} <= {*labels}] or [[]]))
+        kind = "det"
+    if kind in ("reduce", "softmax", "logsumexp", "det") and not over:
         kind = "scale"
     fields: dict[str, Any] = {}
     kept = [label for label in labels if kind == "softmax" or label not in over]

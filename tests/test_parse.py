@@ -246,7 +246,10 @@ def test_power_zero_is_kept() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sum(A^-1)", "nothing here has an edge to sum over.*there is no inverse of a matrix"),
+        (
+            "sum(A^-1)",
+            r"nothing here has an edge to sum over.*the inverse of a matrix is inverse\(A",
+        ),
         ("|x[i]|", r"\|x\| is the size of an edge; the absolute value of a tensor is abs\(x\[…\]\)"),
         (
             "trace(A[i,j])",

@@ -197,6 +197,8 @@ def node_expression(
             return Delta(names[i], names[j], symbols[i])
         case "extent":
             return Number(int(node.name)) if node.name.isdigit() else Extent(node.name)
+        case "lu":
+            return kids[0]
         case "rename":
             old, new = (names[label] for label in node.pair)
             if {old, new} <= set(kids[0].edges):  # read on a diagonal

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from tensorgrad_eg.egraph import Dag
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.egraph.text import axes, chunks, edges, quote
+from tensorgrad_eg.expr.operations import OPERATIONS
 
 
 @dataclass
@@ -83,8 +84,8 @@ def _batch_edges(dag: Dag, low: int, high: int) -> frozenset[str]:
     for at in _between(dag, low, high):
         batch &= dag.free[at]
         node = dag.nodes[at]
-        if node.op == "softmax" and isinstance(node.payload, frozenset):
-            batch -= node.payload
+        if OPERATIONS[node.op].spans:
+            batch -= node.over
     return batch
 
 
@@ -184,6 +185,7 @@ class Differentiation:
         """States everything that the requests need."""
         for request in requests:
             self.requests.append(request)
+            self._spare(request.of)
             reads = leaves(self.dag, request.of, request.variable)
             if request.direction:
                 self._directional(request, reads)
@@ -191,6 +193,16 @@ class Differentiation:
                 self._gradient(request, reads)
             else:
                 self._jacobian(request, reads)
+
+    def _spare(self, of: int) -> None:
+        """States names for the rows and columns that are summed in derivatives of functions of matrices."""
+        for at in self.dag.reachable([of]):
+            node = self.dag.nodes[at]
+            if OPERATIONS[node.op].matrix and ("spare", at) not in self._asked:
+                self._asked.add(("spare", at))
+                like = min(node.over)
+                names = " ".join(quote(self.labels.fresh(like)) for _ in range(2))
+                self._state(f"(spare t{at} {names})", at)
 
     # -- reverse mode
     def _gradient(self, request: Request, leaves: list[int]) -> None:

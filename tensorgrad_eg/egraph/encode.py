@@ -24,6 +24,7 @@ from tensorgrad_eg.expr import (
     children,
     operation,
 )
+from tensorgrad_eg.expr.operations import OPERATIONS
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class Encoder:
         name, payload = operation(e)
         if isinstance(payload, frozenset):
             payload = frozenset(own[edge] for edge in payload)
+        if OPERATIONS[name].matrix:
+            nodes = [self.dag.put("lu", payload, *nodes)]
         self._store(e, self.dag.put(name, payload, *nodes), own)
 
     def request(self, e: Derivative | Tangent, name: str) -> tuple[Request, dict[str, str]]:

@@ -33,6 +33,10 @@ _LOG_SOFTMAX = """def log_softmax(z, axis):
     d = z - z.max(axis, keepdims=True)
     return d - xp.log(xp.exp(d).sum(axis, keepdims=True))
 """
+_LOGDET = """def logdet(a):
+    sign, size = xp.linalg.slogdet(a)
+    return xp.where(sign < 0, xp.nan, size)
+"""
 _MINUS_IDENTITY = """def minus_identity(p):
     # p[..., k] - δ[i,k]; p sums to one, so that on the diagonal stand minus the others.
     eye = xp.eye(p.shape[-1], dtype=p.dtype)
@@ -58,7 +62,7 @@ def mirrored(n):
     low, high = np.sort(np.indices((n, n)), axis=0)
     return (low * (2 * n - low - 1) // 2 + high).ravel()
 """
-_UNITS = (_SOFTMAX, _LOGSUMEXP, _LOG_SOFTMAX, _MINUS_IDENTITY)
+_UNITS = (_SOFTMAX, _LOGSUMEXP, _LOG_SOFTMAX, _LOGDET, _MINUS_IDENTITY)
 _TORCH = (
     """def softmax(z, dim):
     e = torch.exp(z - z.amax(dim, keepdim=True)) if z.numel() else z

@@ -69,6 +69,10 @@ def build(library: Library, step: Step, operands: Sequence[Value], sizes: Mappin
             return unpacked(library, step, values[0], sizes)
         case "apply":
             return Value(_apply(library, step.function, values[0].code), values[0].edges, fresh=True)
+        case "lu":
+            return values[0]
+        case kind if OPERATIONS[kind].matrix:
+            return _matrix(library, step, values[0])
         case kind if library.name in OPERATIONS[kind].code:
             codes = [aligned(library, value, step.edges).text for value in values]
             return Value(parsed(OPERATIONS[kind].code[library.name].format(*codes)), step.edges, fresh=True)
@@ -76,6 +80,15 @@ def build(library: Library, step: Step, operands: Sequence[Value], sizes: Mappin
     gone = step.over if OPERATIONS[step.kind].binds else ()
     kept = tuple(edge for edge in values[0].edges if edge not in gone)
     return Value(library.unit(step.kind, values[0].code, axes), kept, fresh=True)
+
+
+def _matrix(library: Library, step: Step, value: Value) -> Value:
+    """A function of matrices, whose rows and columns are the last two axes."""
+    batch = tuple(edge for edge in value.edges if edge not in step.over)
+    rows = tuple(edge for edge in value.edges if edge in step.over)
+    code = permuted(library, value, (*batch, *rows)).code
+    edges = (*batch, *rows) if OPERATIONS[step.kind].spans else batch
+    return Value(parsed(OPERATIONS[step.kind].code[library.name].format(code.text)), edges, fresh=True)
 
 
 def _template(library: Library, function: str) -> str:

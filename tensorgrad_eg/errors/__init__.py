@@ -9,6 +9,7 @@ X has no edge 'feature'; its edges are: batch, features. Did you mean 'features'
 
 from tensorgrad_eg.errors.expressions import AssumptionError as AssumptionError
 from tensorgrad_eg.errors.expressions import DuplicateEdgeError as DuplicateEdgeError
+from tensorgrad_eg.errors.expressions import MatrixEdgesError as MatrixEdgesError
 from tensorgrad_eg.errors.expressions import MissingSizeError as MissingSizeError
 from tensorgrad_eg.errors.expressions import NameFormatError as NameFormatError
 from tensorgrad_eg.errors.expressions import NotAVariableError as NotAVariableError
@@ -16,6 +17,7 @@ from tensorgrad_eg.errors.expressions import NumberError as NumberError
 from tensorgrad_eg.errors.expressions import OperandError as OperandError
 from tensorgrad_eg.errors.expressions import ParseError as ParseError
 from tensorgrad_eg.errors.expressions import SizeError as SizeError
+from tensorgrad_eg.errors.expressions import SquareError as SquareError
 from tensorgrad_eg.errors.expressions import SubscriptsError as SubscriptsError
 from tensorgrad_eg.errors.expressions import SumEdgeError as SumEdgeError
 from tensorgrad_eg.errors.expressions import TensorgradError as TensorgradError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from keyword import iskeyword
 from typing import Self
@@ -162,6 +162,43 @@ class SizeError(TensorgradError, ValueError):
         return cls(
             f"edge '{edge}' has size {left_size} in {left} but size {right_size} in {right}. "
             f"Rename one of the two, or give both one size: {edge}={left_size!r}."
+        )
+
+
+class SquareError(SizeError):
+    """A function of square matrices, of a matrix that is not square.
+
+    >>> print(SquareError.of("inverse", "A[i,j]", {"i": "n", "j": "m"}))
+    inverse is of square matrices, but in A[i,j] edge 'i' has size n and edge 'j' has size m. Give both one
+    size where the variable is made, i='n', j='n', or name two edges that have one.
+    """
+
+    @classmethod
+    def of(cls, function: str, tensor: str, sizes: Mapping[str, int | str]) -> Self:  # type: ignore[override]
+        """Say which two edges of which tensor have different sizes."""
+        (i, one), (j, other) = sizes.items()
+        return cls(
+            f"{function} is of square matrices, but in {tensor} edge '{i}' has size {one} and edge '{j}' has "
+            f"size {other}. Give both one size where the variable is made, {i}={one!r}, {j}={one!r}, or name "
+            "two edges that have one."
+        )
+
+
+class MatrixEdgesError(TensorgradError, ValueError):
+    """A function of matrices, that was not told which two edges are rows and columns.
+
+    >>> print(MatrixEdgesError.of("det", "A[b,i,j]", ["b", "i", "j"]))
+    det takes the two edges of a matrix, but of A[b,i,j] it got: b, i, j. Name two: F.det(a, 'i', 'j').
+    """
+
+    @classmethod
+    def of(cls, function: str, tensor: str, edges: Iterable[str]) -> Self:
+        """Say which edges a function of which tensor was given."""
+        given = list(edges)
+        first, second = ("i", "j", *given)[-2:] if len(given) != 1 else (given[0], "j")
+        return cls(
+            f"{function} takes the two edges of a matrix, but of {tensor} it got: {listing(given)}. "
+            f"Name two: F.{function}(a, {first!r}, {second!r})."
         )
 
 

@@ -103,7 +103,7 @@ class Notation:
         if node.op in OPERATIONS and OPERATIONS[node.op].edged and not over and node.op != "contract":
             return Number(1) if OPERATIONS[node.op].spans else kids[0]
         idle = [label for label in sorted(over) if self.edge(label) not in have]
-        if idle:
+        if idle and not OPERATIONS[node.op].matrix:
             known = self._operation(ENode(node.op, over.difference(idle), node.children), kids)
             return self._idle(node, known, [Extent(self.size(label)) for label in idle])
         if node.op == "add":

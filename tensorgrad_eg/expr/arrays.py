@@ -139,6 +139,9 @@ class Library(Protocol):
     def entry(self, function: Callable[..., Any], arrays: Sequence[Any]) -> Any:
         """A function of an array module and of several arrays, entry by entry."""
 
+    def matrix(self, function: str, array: Any) -> Any:
+        """The inverse, det or logdet of matrices, which are the last two axes."""
+
     def transpose(self, array: Any, order: Sequence[int]) -> Any:
         """The axes in this order."""
 
@@ -202,6 +205,18 @@ class Numpy:
     def entry(self, function: Callable[..., Any], arrays: Sequence[Any]) -> Any:
         """A function of several arrays, entry by entry."""
         return function(np, *arrays)
+
+    def matrix(self, function: str, array: Any) -> Any:
+        """A function of matrices; the inverse of a singular one is no number."""
+        given = array.astype(float) if self.dtype.itemsize > 8 else array  # LAPACK knows none that is longer
+        if function == "logdet":
+            sign, found = np.linalg.slogdet(given)
+            return np.where(sign < 0, np.nan, found).astype(self.dtype)
+        try:
+            found = np.linalg.inv(given) if function == "inverse" else np.linalg.det(given)
+        except np.linalg.LinAlgError:
+            found = np.full(given.shape, np.nan)
+        return np.asarray(found, self.dtype)
 
     def transpose(self, array: Any, order: Sequence[int]) -> Any:
         """The axes in this order."""
@@ -272,6 +287,11 @@ class Torch:
         """A function of several arrays, entry by entry."""
         return function(self.torch, *arrays)
 
+    def matrix(self, function: str, array: Any) -> Any:
+        """A function of matrices."""
+        linalg = self.torch.linalg
+        return {"inverse": linalg.inv, "det": linalg.det, "logdet": self.torch.logdet}[function](array)
+
     def transpose(self, array: Any, order: Sequence[int]) -> Any:
         """The axes in this order."""
         return array.permute(tuple(order))
@@ -335,18 +355,34 @@ def add(library: Library, terms: Iterable[Labelled]) -> Labelled:
 
 def softmax(library: Library, over: frozenset[str], a: Labelled, sizes: Sizes) -> Labelled:
     """Exponentials divided by their sum over some edges."""
-    full = _having(library, over, a, sizes)
+    full = having(library, over, a, sizes)
     axes = tuple(full.edges.index(edge) for edge in sorted(over))
     return Labelled(full.edges, library.exp(full.array - library.logsumexp(full.array, axes)))
 
 
 def logsumexp(library: Library, over: frozenset[str], a: Labelled, sizes: Sizes) -> Labelled:
     """The logarithm of the sum of exponentials over some edges."""
-    full = _having(library, over, a, sizes)
+    full = having(library, over, a, sizes)
     axes = tuple(full.edges.index(edge) for edge in sorted(over))
     kept = tuple(edge for edge in full.edges if edge not in over)
     index = tuple(0 if edge in over else slice(None) for edge in full.edges)
     return Labelled(kept, library.logsumexp(full.array, axes)[index])
+
+
+def matrix(library: Library, function: str, over: frozenset[str], a: Labelled, sizes: Sizes) -> Labelled:
+    """A function of the matrices that two edges hold; an inverse has them both, with the same meaning.
+
+    Rows and columns may change their parts: the inverse of a transposed matrix is the inverse, transposed.
+
+    >>> a = Labelled(("i", "j"), np.array([[2.0, 1.0], [0.0, 1.0]]))
+    >>> matrix(Numpy(np.float64), "inverse", frozenset("ij"), a, {}).array.tolist()
+    [[0.5, -0.5], [0.0, 1.0]]
+    """
+    full = having(library, over, a, sizes)
+    batch = tuple(edge for edge in full.edges if edge not in over)
+    rows = tuple(edge for edge in full.edges if edge in over)
+    array = library.matrix(function, spread(library, full, (*batch, *rows)))
+    return Labelled((*batch, *rows) if function == "inverse" else batch, array)
 
 
 def spread(library: Library, a: Labelled, edges: Edges) -> Any:
@@ -369,7 +405,12 @@ def aligned(library: Library, a: Labelled, edges: Edges, sizes: Sizes) -> Any:
     return library.expand(spread(library, a, edges), [sizes[edge] for edge in edges])
 
 
-def _having(library: Library, over: frozenset[str], a: Labelled, sizes: Sizes) -> Labelled:
+def having(library: Library, over: frozenset[str], a: Labelled, sizes: Sizes) -> Labelled:
+    """The tensor with an axis for each of these edges, along which it may be constant.
+
+    >>> having(Numpy(np.float64), frozenset("k"), Labelled((), np.array(1.0)), {"k": 2}).array
+    array([1., 1.])
+    """
     edges = (*a.edges, *sorted(over.difference(a.edges)))
     if edges == a.edges:
         return a

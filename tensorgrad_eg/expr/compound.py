@@ -15,8 +15,10 @@ from fractions import Fraction
 
 from tensorgrad_eg.errors import (
     DuplicateEdgeError,
+    MatrixEdgesError,
     NotAVariableError,
     NumberError,
+    SquareError,
     SubscriptsError,
     SumEdgeError,
     UnknownEdgeError,
@@ -24,7 +26,7 @@ from tensorgrad_eg.errors import (
 )
 from tensorgrad_eg.expr.arrays import POINTWISE
 from tensorgrad_eg.expr.leaves import Variable, brief, merge, require
-from tensorgrad_eg.expr.operations import on_several
+from tensorgrad_eg.expr.operations import OPERATIONS, on_several
 from tensorgrad_eg.expr.tensor import (
     Edges,
     Numeric,
@@ -276,6 +278,40 @@ class Entrywise(Tensor):
         if len(args) != wanted:
             raise NumberError(f"{operation} takes {wanted} tensors, not {len(args)}.")
         return intern(cls, merge(args), {"operation": operation, "args": args})
+
+
+class MatrixFunction(Tensor):
+    """A function of the square matrices that two edges hold, for each entry of the other edges.
+
+    The inverse has both edges: what is in row i and column j of the inverse is at i, j, as in NumPy.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> A = Variable("A", b="b", i="n", j="n")
+    >>> MatrixFunction("inverse", {"i", "j"}, A).edges, MatrixFunction("det", {"i", "j"}, A).edges
+    (('b', 'i', 'j'), ('b',))
+    """
+
+    __slots__ = ("arg", "function", "over")
+    __match_args__ = ("function", "over", "arg")
+    function: str
+    over: frozenset[str]
+    arg: Tensor
+
+    def __new__(cls, function: str, over: Edges, arg: Tensor) -> MatrixFunction:
+        """Make the function of a tensor that has both edges, of one size."""
+        known = [name for name, entry in OPERATIONS.items() if entry.matrix and name != "lu"]
+        if function not in known:
+            raise UnknownFunctionError.of(function, known, "matrix function")
+        shape = merge((arg,))
+        names = flatten((over,))
+        require(arg, names)
+        if len(names) != 2:
+            raise MatrixEdgesError.of(function, brief(arg), names)
+        rows, columns = (edge for edge in shape if edge in names)
+        if shape[rows] != shape[columns]:
+            raise SquareError.of(function, brief(arg), {rows: shape[rows], columns: shape[columns]})
+        kept = shape if OPERATIONS[function].spans else {e: n for e, n in shape.items() if e not in names}
+        return intern(cls, kept, {"function": function, "over": frozenset(names), "arg": arg})
 
 
 def _fibre(function: str, over: Edges, arg: Tensor) -> frozenset[str]:

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from tensorgrad_eg.errors import SizeError, SumEdgeError, UnknownEdgeError
+from tensorgrad_eg.errors import DuplicateEdgeError, SizeError, SumEdgeError, UnknownEdgeError
 from tensorgrad_eg.expr import build
-from tensorgrad_eg.expr.compound import Apply, Contract, LogSumExp, Softmax
+from tensorgrad_eg.expr.compound import Apply, Contract, LogSumExp, MatrixFunction, Softmax
 from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, brief, check_tensor, extent, require
 from tensorgrad_eg.expr.tensor import Edges, Numeric, Tensor, flatten
 
@@ -221,6 +221,69 @@ def trace(a: Tensor, i: str | None = None, j: str | None = None) -> Tensor:
     return Contract((first, second), a, Delta(first, second, a.shape[first]))
 
 
+def inverse(a: Tensor, *edges: Edges) -> Tensor:
+    """Return the inverse of the matrices that two edges hold; a matrix has only two, and they need no naming.
+
+    The inverse has the edges of `a`, with rows and columns as in NumPy: Σ_j A[i,j] inverse(A)[j,k] is δ[i,k],
+    where the second factor is `F.inverse(A).rename(i="j", j="k")`. Other edges are batch edges. A product
+    with a vector or a matrix is computed by solving, not from the inverse; see also `solve`.
+
+    Raises:
+        SquareError: if the two edges have different sizes.
+        UnknownEdgeError: if an edge is not there, or not two are given.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(inverse(Variable("A", b="b", i="n", j="n"), "i", "j"))
+    inverse(A[b,i,j], i, j)
+    """
+    return MatrixFunction("inverse", flatten(edges) or check_tensor(a).edges, a)
+
+
+def det(a: Tensor, *edges: Edges) -> Tensor:
+    """Return the determinants of the matrices that two edges hold; errors as for `inverse`.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(det(Variable("A", i="n", j="n")))
+    det(A[i,j], i, j)
+    """
+    return MatrixFunction("det", flatten(edges) or check_tensor(a).edges, a)
+
+
+def logdet(a: Tensor, *edges: Edges) -> Tensor:
+    """Return the logarithms of determinants, NaN where one is negative; errors as for `inverse`.
+
+    It neither overflows nor vanishes where the determinant does; `log(det(a))` is computed in this way, too.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> print(logdet(Variable("A", i="n", j="n")))
+    logdet(A[i,j], i, j)
+    """
+    return MatrixFunction("logdet", flatten(edges) or check_tensor(a).edges, a)
+
+
+def solve(a: Tensor, b: Tensor, rows: str, columns: str) -> Tensor:
+    """Return the x with Σ_columns a·x = b; b has the edge `rows`, x has `columns` in its place.
+
+    Further edges of `b` are further right sides; those that `a` has too are batch edges. It is the product of
+    `b` with the inverse: however often one matrix is solved with, it is factorised once.
+
+    Raises:
+        SquareError: if the two edges have different sizes.
+        UnknownEdgeError: if `a` lacks one of them, or `b` lacks `rows`.
+        DuplicateEdgeError: if `b` has `columns` as well.
+
+    >>> from tensorgrad_eg.expr import Variable
+    >>> A, b = Variable("A", i="n", j="n"), Variable("b", i="n")
+    >>> print(solve(A, b, "i", "j"))
+    Σ_i inverse(A[j,i], j, i) b[i]
+    """
+    require(check_tensor(b), [rows])
+    if columns in b.edges:
+        raise DuplicateEdgeError.of(columns, f"the solution for {brief(b)}")
+    y = inverse(a, rows, columns)
+    return Contract(rows, y.rename({rows: columns, columns: rows}), b)
+
+
 def frobenius2(a: Tensor) -> Tensor:
     """Sum the squares of all entries: the squared Frobenius norm.
 
@@ -328,6 +391,21 @@ FUNCTIONS = {
     function.__name__: function
     for function in (
         *(exp, log, sqrt, tanh, sigmoid, relu, step, softplus, sin, cos, erf, abs, sign, sum, mean),
-        *(dot, trace, frobenius2, l2_loss, softmax, logsumexp, log_softmax, cross_entropy, gelu, layer_norm),
+        *(
+            dot,
+            trace,
+            inverse,
+            det,
+            logdet,
+            frobenius2,
+            l2_loss,
+            softmax,
+            logsumexp,
+            log_softmax,
+            cross_entropy,
+            gelu,
+            layer_norm,
+        ),
     )
 }
+FUNCTIONS["inv"] = inverse

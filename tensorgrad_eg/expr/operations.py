@@ -98,7 +98,7 @@ class Work:
     """What one application of an operation reads and writes, in elements.
 
     `read` counts the assignments of all edges that are read, `out` the elements of the result, `scaled` the
-    elements of operands that are read with a factor.
+    elements of operands that are read with a factor, `fibre` the assignments of the edges of the payload.
     """
 
     read: int
@@ -106,6 +106,7 @@ class Work:
     operands: int = 1
     summed: bool = False
     scaled: int = 0
+    fibre: int = 1
 
 
 Price = Callable[[Work], int]
@@ -120,7 +121,8 @@ class Operation:
     `noun` is what rules and messages call it. `sorts` are the sorts of its constructor in rule files: those
     that are not `Tensor` or `Terms` make up its payload. It `binds` the edges of its payload if they are
     summed away, and `spans` them if the result has them all; it `commutes` if the order of what it reads
-    does not matter. `stem` and `kernel` are how steps and tables call it. One that is computed entry by
+    does not matter. A function of matrices has their rows and columns, in any order, as its payload: it is a
+    `matrix` function. `stem` and `kernel` are how steps and tables call it. One that is computed entry by
     entry, of tensors that are broadcast, says so by `entry`, for any array module that has the functions of
     NumPy, and by `code`, a template for each library that source is written for.
     """
@@ -133,6 +135,7 @@ class Operation:
     binds: bool = False
     spans: bool = False
     commutes: bool = False
+    matrix: bool = False
     stem: str = "t"
     kernel: str = "EW"
     code: Mapping[str, str] = field(default_factory=dict)
@@ -181,6 +184,18 @@ def _each(work: Work) -> int:
     return work.out
 
 
+def _factored_price(work: Work) -> int:
+    return 2 * work.read * math.isqrt(work.fibre) // 3
+
+
+def _inverse_price(work: Work) -> int:
+    return 4 * work.read * math.isqrt(work.fibre) // 3
+
+
+def _diagonal_price(work: Work) -> int:
+    return 2 * work.out * math.isqrt(work.fibre)
+
+
 def _contract_price(work: Work) -> int:
     return work.read * (2 if work.summed and work.operands > 1 else 1)
 
@@ -197,6 +212,15 @@ def _delta(library: Library, node: ENode, args: Sequence[Labelled], sizes: Sizes
 def _rename(library: Library, node: ENode, args: Sequence[Labelled], sizes: Sizes) -> Labelled:
     old, new = node.pair
     return arrays.read(library, args[0].array, tuple(new if e == old else e for e in args[0].edges))
+
+
+def _matrix(library: Library, node: ENode, args: Sequence[Labelled], sizes: Sizes) -> Labelled:
+    return arrays.matrix(library, node.op, node.over, args[0], sizes)
+
+
+def _templates(function: str) -> dict[str, str]:
+    modules = {"torch": "torch", "numpy": "np", "jax": "jnp"}
+    return {library: f"{module}.{function}({{}})" for library, module in modules.items()}
 
 
 #: Every operation by its name, in the order in which e-nodes are sorted.
@@ -258,6 +282,26 @@ OPERATIONS: dict[str, Operation] = {
             "logsumexp", "a log-sum-exp", ("Edges", "Tensor"), lambda work: 2 * work.read + work.out,
             lambda library, node, args, sizes: arrays.logsumexp(library, node.over, args[0], sizes),
             binds=True, stem="lse", kernel="LOGSUMEXP",
+        ),
+        # Functions of matrices. They read the factors of a matrix, which have the value of the matrix: what
+        # is made of one is worked out of the same factors, and they are paid once.
+        Operation(
+            "lu", "an LU factorisation", ("Edges", "Tensor"), _factored_price,
+            lambda library, node, args, sizes: arrays.having(library, node.over, args[0], sizes),
+            spans=True, matrix=True, stem="lu", kernel="LU",
+        ),
+        Operation(
+            "inverse", "an inverse", ("Edges", "Tensor"), _inverse_price, _matrix,
+            spans=True, matrix=True, stem="inv", kernel="INVERSE", code=_templates("linalg.inv"),
+        ),
+        Operation(
+            "det", "a determinant", ("Edges", "Tensor"), _diagonal_price, _matrix,
+            binds=True, matrix=True, stem="det", kernel="DET", code=_templates("linalg.det"),
+        ),
+        Operation(
+            "logdet", "a log-determinant", ("Edges", "Tensor"), _diagonal_price, _matrix,
+            binds=True, matrix=True, stem="logdet", kernel="LOGDET",
+            code={"torch": "torch.logdet({})", "numpy": "logdet({})", "jax": "logdet({})"},
         ),
         Operation("rename", "a rename", ("String", "String", "Tensor"), _nothing, _rename),
     )

@@ -13,7 +13,8 @@
 A variable has the edges with which it appears first, and may appear with others later: `A[i,k] A[j,k]`. The
 size symbol of an edge is its name, wherever it appears; but edges at the same place of one variable have one
 size, that of the name which comes first in the text: here i and j both have size i. `δ[i,j]` is the identity,
-`|k|` the size of k, and `1[k]` is one along k.
+`|k|` the size of k, and `1[k]` is one along k. The two edges of a matrix whose inverse or
+determinant is taken have one size as well.
 
 >>> print(parse("sum((sum_k A[i,k] x[k] - y[i])^2)"))
 Σ_i (Σ_k A[i,k] x[k] - y[i])^2
@@ -52,6 +53,9 @@ _TOKEN = re.compile(
 
 DEEPEST = 60
 IDENTITY = ("δ", "delta")
+MATRICES = ("inverse", "inv", "det", "logdet")
+#: Names whose edges all have one size.
+SQUARE = IDENTITY + MATRICES
 # How many tensors a function takes before its edges; the others take one.
 TENSORS = {"dot": 2, "l2_loss": 2, "cross_entropy": 2}
 
@@ -158,10 +162,10 @@ def _sizes(words: list[_Token]) -> dict[str, str]:
     """Return the size symbol of every edge; edges at one place of one variable share the first name."""
     symbol: dict[str, str] = {}
     first: dict[str, list[str]] = {}
-    for name, edges in _subscripts(words):
+    for name, edges in (*_subscripts(words), *_squares(words)):
         for edge in edges:
             symbol.setdefault(edge, edge)
-        same = edges[:1] * len(edges) if name in IDENTITY else first.setdefault(name, edges)
+        same = edges[:1] * len(edges) if name in SQUARE else first.setdefault(name, edges)
         if not name.isidentifier():
             continue  # a number: it has the edges that it has here
         for edge, other in zip(edges, same, strict=False):
@@ -191,6 +195,35 @@ def _subscripts(words: list[_Token]) -> list[tuple[str, list[str]]]:
         elif word.text not in ("[", ","):
             inside = False
     return found
+
+
+def _squares(words: list[_Token]) -> Iterator[tuple[str, list[str]]]:
+    """Return the calls of functions of matrices, with the two edges that are named, or not summed."""
+    for at, word in enumerate(words[:-1]):
+        if word.text in MATRICES and words[at + 1].text == "(":
+            inside = _bracketed(words[at + 1 :])
+            texts = [one.text for one in inside]
+            if len(texts) > 4 and texts[-4] == texts[-2] == "," and inside[-3].kind == "name":
+                yield word.text, [texts[-3], texts[-1]]
+                continue
+            summed = {text.partition("_")[2] for text in texts if text.startswith(("sum_", "Σ_"))}
+            for start, text in enumerate(texts):
+                if text in ("sum_", "Σ_"):
+                    summed |= set(texts[start + 1 : start + 1 + (*texts[start:], "}").index("}")])
+            edges = dict.fromkeys(edge for _, own in _subscripts(inside) for edge in own)
+            left = [edge for edge in edges if edge not in summed]
+            if len(left) == 2:
+                yield word.text, left
+
+
+def _bracketed(words: list[_Token]) -> list[_Token]:
+    """Return what stands between the first bracket and the one that closes it."""
+    depth = 0
+    for at, word in enumerate(words):
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(word.text, 0)
+        if depth == 0:
+            return words[1:at]
+    return words[1:]
 
 
 def parse(text: str) -> Tensor:
@@ -378,7 +411,7 @@ class _Parser(_Cursor):
         if function == "sum" and not edges and not any(part.edges for part in postorder(tensors)):
             raise self.error(
                 "nothing here has an edge to sum over: write the edges of a tensor, as in sum(A[i,j]^2); "
-                "a power is one of every entry, and there is no inverse of a matrix",
+                "a power is one of every entry, and the inverse of a matrix is inverse(A[i,j])",
                 word,
             )
         make: Callable[..., Tensor] = FUNCTIONS.get(function) or partial(_applied, function)

@@ -28,6 +28,7 @@ from tensorgrad_eg.expr.compound import (
     Derivative,
     Entrywise,
     LogSumExp,
+    MatrixFunction,
     Power,
     Reduce,
     Rename,
@@ -36,7 +37,7 @@ from tensorgrad_eg.expr.compound import (
     Tangent,
 )
 from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, Variable
-from tensorgrad_eg.expr.operations import Payload
+from tensorgrad_eg.expr.operations import OPERATIONS, Payload
 from tensorgrad_eg.expr.tensor import Tensor, derivative_names
 
 T = TypeVar("T", bound=Hashable)
@@ -72,6 +73,7 @@ FIELDS: dict[type[Tensor], _Fields] = {
     Softmax: _Fields("softmax", "over", ("arg",)),
     LogSumExp: _Fields("logsumexp", "over", ("arg",)),
     Entrywise: _Fields("", "", ("args",)),
+    MatrixFunction: _Fields("", "", ("arg",)),
     Derivative: _Fields("", "", ("arg", "wrt")),
     Tangent: _Fields("", "", ("arg", "wrt", "direction")),
 }
@@ -94,6 +96,8 @@ def operation(node: Tensor) -> tuple[str, Payload]:
             return "extent", str(size)
         case Entrywise(name):
             return name, None
+        case MatrixFunction(name, over):
+            return name, over
     fields = FIELDS[type(node)]
     return fields.operation, getattr(node, fields.payload) if fields.payload else None
 
@@ -105,6 +109,9 @@ def made(name: str, payload: Payload, parts: Sequence[Tensor]) -> Tensor:
     >>> print(made("softmax", frozenset("k"), [Variable("x", ["k"])]))
     softmax(x[k], k)
     """
+    if name in OPERATIONS and OPERATIONS[name].matrix:
+        assert isinstance(payload, frozenset)
+        return MatrixFunction(name, payload, *parts)
     if name not in _CLASSES:
         return Entrywise(name, parts)
     kind = _CLASSES[name]

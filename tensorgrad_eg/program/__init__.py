@@ -238,6 +238,10 @@ class Program:
                 _require(extents[0] == extents[1], f"step {step.name}: a delta has one size, not {extents}")
             if step.kind in PACKING:
                 _check_packing(step, self.sizes)
+            elif OPERATIONS[step.kind].matrix:
+                extents = [self.sizes[edge] for edge in step.over]
+                square = len(extents) == 2 and extents[0] == extents[1]
+                _require(square, f"{where}: {step.kind} is of square matrices, not of sizes {extents}")
             shapes[step.name] = tuple(self.sizes[edge] for edge in step.edges)
         for number, out in enumerate(self.outputs):
             where = f"output {number}"

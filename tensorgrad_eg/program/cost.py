@@ -97,7 +97,8 @@ def flops(
     read = elements((edge for edges in operand_edges for edge in edges), sizes)
     scaled = [edges for edges, factor in zip(operand_edges, factors, strict=False) if abs(factor) != 1]
     factored = sum(elements(edges, sizes) for edges in scaled)
-    return OPERATIONS[kind].price(Work(read, out, len(operand_edges), bool(over), factored))
+    work = Work(read, out, len(operand_edges), bool(over), factored, elements(over, sizes))
+    return OPERATIONS[kind].price(work)
 
 
 def step_flops(step: Step, sizes: Mapping[str, int]) -> int:

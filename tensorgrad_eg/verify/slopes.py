@@ -36,8 +36,8 @@ from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.verify.tape import Node, Tape
 
 Slope = Callable[[Tape, Node], Node | None]
-#: The operation that is the derivative, by each entry, of one that ends edges.
-_WEIGHTS = {"logsumexp": "softmax"}
+#: Operations that end edges, and whose derivative by each entry is a tensor.
+_WEIGHTED = frozenset({"logsumexp", "det", "logdet"})
 Array = NDArray[Any]
 #: What right programs differ by, relative to the largest entry; where it is more, rounding is measured.
 CLOSE = 1e-9
@@ -104,8 +104,12 @@ def _tangent(tape: Tape, node: Node, moved: Sequence[Node | None]) -> Node | Non
             return tape.spread(da, {**node.shape, **extra})
         case "relabel":
             return tape.relabel(dict(zip(node.args[0].shape, node.shape, strict=True)), da)
-        case name if name in _WEIGHTS:
+        case name if name in _WEIGHTED:
             return tape.contract(node.made.over, _weights(tape, node), da)
+        case "inverse":
+            i, j, s, t = _matrix_edges(node)
+            factors = ({j: s}, node), ({i: s, j: t}, da), ({i: t}, node)
+            return _sandwiched(tape, s, t, *(tape.relabel(names, a) for names, a in factors))
     return _through(tape, node, da)
 
 
@@ -143,8 +147,24 @@ def slope(tape: Tape, node: Node, place: int) -> Node | None:
 
 
 def _weights(tape: Tape, node: Node) -> Node:
-    """The derivative of a sum over a fibre, of whatever kind, by each entry of it."""
-    return tape.apply(_WEIGHTS[node.op], node.made.over, node.args[0])
+    """The derivative of what ends edges by each entry that has them."""
+    (a,) = node.args
+    if node.op == "logsumexp":
+        return tape.apply("softmax", node.made.over, a)
+    i, j, *_ = _matrix_edges(node)
+    turned = tape.relabel({i: j, j: i}, tape.apply("inverse", node.made.over, a))
+    return tape.contract([], node, turned) if node.op == "det" else turned
+
+
+def _matrix_edges(node: Node) -> tuple[str, str, str, str]:
+    """The two edges of the matrices that an operation is of, and two names for them that no edge has."""
+    i, j = sorted(node.made.over)
+    return i, j, f"{i}:{node.number}", f"{j}:{node.number}"
+
+
+def _sandwiched(tape: Tape, s: str, t: str, left: Node, middle: Node, right: Node) -> Node:
+    """-Σ_st left·middle·right: the derivative of an inverse, or what it hands back."""
+    return tape.scale(-1, tape.contract([t], tape.contract([s], left, middle), right))
 
 
 def gradients(tape: Tape, target: Node) -> dict[str, Node]:
@@ -176,8 +196,12 @@ def _pulled(tape: Tape, node: Node, cotangent: Node) -> list[Node | None]:
             return [tape.spread(cotangent, node.args[0].shape)]
         case "relabel":
             return [tape.relabel(dict(zip(node.shape, node.args[0].shape, strict=True)), cotangent)]
-        case name if name in _WEIGHTS:
+        case name if name in _WEIGHTED:
             return [tape.contract([], cotangent, _weights(tape, node))]
+        case "inverse":
+            i, j, s, t = _matrix_edges(node)
+            factors = ({i: s, j: i}, node), ({i: s, j: t}, cotangent), ({i: j, j: t}, node)
+            return [_sandwiched(tape, s, t, *(tape.relabel(names, a) for names, a in factors))]
         case "array":
             return []
     if len(node.args) > 1:
