@@ -24,6 +24,7 @@ import torch
 
 from benchmarks.count import total
 from tensorgrad_eg import Plan, Tensor
+from tensorgrad_eg.assume import Fact
 
 Sizes = Mapping[str, int]
 Array = npt.NDArray[np.float64]
@@ -55,7 +56,7 @@ class Problem:
 
     `rival` is another program for the same job whose time is compared where there is no closed form. `bound`
     is the best cost known, where it is not that of the closed form; `anchors` are other costs to look at.
-    `cost` is what is counted: flops, if nothing else is said.
+    `cost` is what is counted: flops, if nothing else is said. `assume` are facts that are true of the data.
     """
 
     wanted: Tensor | Mapping[str, Tensor]
@@ -66,6 +67,7 @@ class Problem:
     bound: int | None = None
     anchors: Mapping[str, int] = field(default_factory=dict)
     cost: Callable[[Plan], int] = attrgetter("flops")
+    assume: Sequence[Fact] = ()
     note: str = ""
 
 

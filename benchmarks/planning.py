@@ -43,10 +43,10 @@ def planned(build: Callable[[Sizes], Problem], sizes: Sizes, plan_sizes: Sizes, 
     warm_up()
     plans, seconds = [], []
     for _ in range(repeats):
-        wanted = build(sizes).wanted
+        problem = build(sizes)
         gc.collect()
         started = time.perf_counter()
-        plans.append(tg.optimize(wanted, plan_sizes, seconds=_SECONDS))
+        plans.append(tg.optimize(problem.wanted, plan_sizes, assume=problem.assume, seconds=_SECONDS))
         seconds.append(time.perf_counter() - started)
     phases = [plan.report.phases for plan in plans]  # type: ignore[attr-defined]
     middle = {name: median(p[name] for p in phases) for name in phases[0]}

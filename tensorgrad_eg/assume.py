@@ -29,12 +29,15 @@ from tensorgrad_eg.expr import Variable
 #: How each fact is written on the blackboard, and how many edges it is about.
 _FACTS = {
     "symmetric": 2,
+    "antisymmetric": 2,
     "diagonal": 2,
     "orthogonal": 2,
     "positive": 0,
     "one_hot": 1,
     "sums_to_one": 1,
 }
+#: Facts about exchanging two edges, or two groups of edges.
+EXCHANGES = ("symmetric", "antisymmetric")
 _CALL = re.compile(r"\s*(\w+)\s*\(([^()]*)\)\s*")
 
 
@@ -48,16 +51,28 @@ class Fact:
 
     kind: str
     variable: Variable
-    edges: tuple[str, ...] = ()
+    edges: tuple[str | tuple[str, ...], ...] = ()
 
     @property
     def axes(self) -> tuple[int, ...]:
-        """The positions of the edges in the variable, the first being 0.
+        """The positions of the edges in the variable, the first being 0; of groups one after the other.
 
         >>> one_hot(Variable("Y", ["b", "c"]), "c").axes
         (1,)
+        >>> symmetric(Variable("T", a="n", b="m", c="m", d="n"), ("a", "b"), ("d", "c")).axes
+        (0, 1, 3, 2)
         """
-        return tuple(self.variable.edges.index(edge) for edge in self.edges)
+        return tuple(self.variable.edges.index(edge) for group in self.edges for edge in _group(group))
+
+    @property
+    def exchanged(self) -> tuple[tuple[int, int], ...]:
+        """The pairs of positions that are exchanged at once, in a fact about that.
+
+        >>> symmetric(Variable("T", a="n", b="m", c="m", d="n"), ("a", "b"), ("d", "c")).exchanged
+        ((0, 3), (1, 2))
+        """
+        half = len(self.axes) // 2
+        return tuple(zip(self.axes[:half], self.axes[half:], strict=True))
 
     def __repr__(self) -> str:
         """Return the call that makes the fact, given `from tensorgrad_eg.assume import *`."""
@@ -65,18 +80,32 @@ class Fact:
 
     def __str__(self) -> str:
         """Return the fact as one types it on the command line."""
-        return f"{self.kind}({', '.join([self.variable.name, *self.edges])})"
+        return f"{self.kind}({', '.join([self.variable.name, *(' '.join(_group(g)) for g in self.edges)])})"
 
 
-def symmetric(variable: Variable, *edges: str) -> Fact:
+def symmetric(variable: Variable, *edges: str | tuple[str, ...]) -> Fact:
     """The variable does not change when two of its edges are exchanged: A[i,j] = A[j,i].
 
-    A matrix needs no edges here, nor in any other fact about two edges.
+    A matrix needs no edges here, nor in any other fact about two edges. Two groups of edges are exchanged as
+    a whole: with ("a", "b") and ("c", "d") G[a,b,c,d] = G[c,d,a,b].
 
     >>> print(symmetric(Variable("T", b="b", i="n", j="n"), "i", "j"))
     symmetric(T, i, j)
+    >>> print(symmetric(Variable("G", a="n", b="n", c="n", d="n"), ("a", "b"), ("c", "d")))
+    symmetric(G, a b, c d)
     """
     return _fact("symmetric", variable, edges)
+
+
+def antisymmetric(variable: Variable, *edges: str | tuple[str, ...]) -> Fact:
+    """The variable changes its sign when two of its edges, or groups of edges, are exchanged.
+
+    So A[i,j] = -A[j,i], and A[i,i] = 0.
+
+    >>> print(antisymmetric(Variable("T", a="v", b="v", i="o", j="o"), "i", "j"))
+    antisymmetric(T, i, j)
+    """
+    return _fact("antisymmetric", variable, edges)
 
 
 def diagonal(variable: Variable, *edges: str) -> Fact:
@@ -135,8 +164,9 @@ def read(text: str, variables: Mapping[str, Variable]) -> Fact:
     positive(Variable('x', ['k']))
     >>> read("symetric(A)", {})
     Traceback (most recent call last):
-    tensorgrad_eg.errors.AssumptionError: there is no fact 'symetric'; the facts are: diagonal, one_hot,
-    orthogonal, positive, sums_to_one, symmetric. Did you mean 'symmetric'?
+    tensorgrad_eg.errors.AssumptionError: there is no fact 'symetric'; the facts are: antisymmetric,
+    diagonal, one_hot, orthogonal, positive, sums_to_one, symmetric. Did you mean 'symmetric' or
+    'antisymmetric'?
     """
     match = _CALL.fullmatch(text)
     words = [word.strip() for word in match[2].split(",")] if match else []
@@ -146,7 +176,8 @@ def read(text: str, variables: Mapping[str, Variable]) -> Fact:
         raise AssumptionError.unknown(match[1], _FACTS)
     if words[0] not in variables:
         raise AssumptionError.absent(text.strip(), words[0], variables)
-    return _fact(match[1], variables[words[0]], tuple(words[1:]))
+    groups = [tuple(word.split()) for word in words[1:]]
+    return _fact(match[1], variables[words[0]], tuple(g if len(g) > 1 else g[0] for g in groups))
 
 
 def checked(facts: Iterable[Fact] | Fact, variables: Mapping[str, Variable]) -> tuple[Fact, ...]:
@@ -171,30 +202,59 @@ def checked(facts: Iterable[Fact] | Fact, variables: Mapping[str, Variable]) -> 
     return tuple(found)
 
 
-def _fact(kind: str, variable: Variable, edges: tuple[str, ...]) -> Fact:
+def _fact(kind: str, variable: Variable, edges: tuple[str | tuple[str, ...], ...]) -> Fact:
     if not isinstance(variable, Variable):
         raise NotAVariableError(
             f"{kind} is a fact about a variable, not about {variable}. Put a Variable in its place, and pass "
             "its value when you call the plan."
         )
-    for edge in edges:
+    flat = [edge for group in edges for edge in _group(group)]
+    for edge in flat:
         if edge not in variable.edges:
             raise UnknownEdgeError.of(edge, str(variable), variable.edges)
     wanted = _FACTS[kind]
     if not edges and len(variable.edges) == wanted:
-        edges = variable.edges
-    if len(set(edges)) != wanted or len(edges) != wanted:
+        edges, flat = variable.edges, list(variable.edges)
+    grouped = kind in EXCHANGES and len({len(_group(group)) for group in edges}) == 1
+    if len(edges) != wanted or len(set(flat)) != len(flat) or (len(flat) != wanted and not grouped):
         example = ", ".join([variable.name, *(repr(edge) for edge in variable.edges[-wanted:] if wanted)])
-        raise AssumptionError.edges(kind, wanted, str(variable), edges, f"{kind}({example})")
+        raise AssumptionError.edges(kind, wanted, str(variable), flat, f"{kind}({example})")
+    if grouped:
+        edges = tuple(group if len(_group(group)) > 1 else _group(group)[0] for group in edges)
     fact = Fact(kind, variable, edges)
-    sizes = [variable.shape[edge] for edge in edges]
-    if len(set(sizes)) > 1:
-        shape = {edge: sizes[0] if edge in edges else size for edge, size in variable.shape.items()}
-        raise SizeError(
-            f"{fact}: edge '{edges[0]}' of {variable.name} has size {sizes[0]} but edge '{edges[1]}' size "
-            f"{sizes[1]}, and both need the same one. Give them one size: {Variable(variable.name, shape)!r}."
-        )
+    for one, other in [(flat[0], edge) for edge in flat[1:]] if not grouped else _paired(flat):
+        _same_size(fact, one, other)
     return fact
 
 
-__all__ = ["Fact", "diagonal", "one_hot", "orthogonal", "positive", "sums_to_one", "symmetric"]
+def _group(edges: str | tuple[str, ...]) -> tuple[str, ...]:
+    """A group of edges, which may be one."""
+    return (edges,) if isinstance(edges, str) else tuple(edges)
+
+
+def _paired(flat: list[str]) -> list[tuple[str, str]]:
+    half = len(flat) // 2
+    return list(zip(flat[:half], flat[half:], strict=True))
+
+
+def _same_size(fact: Fact, one: str, other: str) -> None:
+    shape = fact.variable.shape
+    if shape[one] != shape[other]:
+        shape = {edge: shape[one] if edge == other else size for edge, size in shape.items()}
+        raise SizeError(
+            f"{fact}: edge '{one}' of {fact.variable.name} has size {fact.variable.shape[one]} but edge "
+            f"'{other}' size {fact.variable.shape[other]}, and both need the same one. Give them one size: "
+            f"{Variable(fact.variable.name, shape)!r}."
+        )
+
+
+__all__ = [
+    "Fact",
+    "antisymmetric",
+    "diagonal",
+    "one_hot",
+    "orthogonal",
+    "positive",
+    "sums_to_one",
+    "symmetric",
+]

@@ -201,7 +201,7 @@ class Search:
                 self._halves[key] = best.solution, program, done
                 return done
             given = orders_of(program, classes, self.searched.orders(best.priced.snapshot))
-            facts = [fact for fact in self.facts if fact.kind in ("symmetric", "diagonal")]
+            facts = [f for f in self.facts if f.kind in ("symmetric", "diagonal") and len(f.axes) == 2]
             known = [(f.variable.name, (min(f.axes), max(f.axes))) for f in facts]
             self._halves[key] = best.solution, program, halved(program, known, given, deadline)
         return self._halves[key][2]

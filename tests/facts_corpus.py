@@ -6,12 +6,23 @@ from dataclasses import dataclass
 
 from tensorgrad_eg import Tensor, Variable, delta
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.assume import Fact, diagonal, one_hot, orthogonal, positive, sums_to_one, symmetric
+from tensorgrad_eg.assume import (
+    Fact,
+    antisymmetric,
+    diagonal,
+    one_hot,
+    orthogonal,
+    positive,
+    sums_to_one,
+    symmetric,
+)
 from tensorgrad_eg.expr import Constant, hessian
 
 A, D, Q = (Variable(name, i="n", j="n") for name in "ADQ")
 B = Variable("B", b="b", i="n", j="n")
 S = Variable("S", i="n", j="n", k="n")
+W, G = Variable("W", i="n", j="n"), Variable("G", i="n", j="n", k="n", l="n")
+Wt, Gt = W.rename(i="j", j="i"), G.rename(i="k", j="l", k="i", l="j")
 x, y = Variable("x", ["n"]), Variable("y", ["n"])
 Y, z = Variable("Y", ["b", "c"]), Variable("z", ["b", "c"])
 SIZES = {"n": 5, "b": 3, "c": 4}
@@ -22,6 +33,7 @@ CUBIC = F.dot(F.dot(F.dot(S, xi, "i"), xj, "j"), x.rename(n="k"), "k")
 LOSS = F.cross_entropy(z, Y, "c")
 SYMMETRIC, DIAGONAL, ORTHOGONAL = symmetric(A), diagonal(D), orthogonal(Q)
 ONE_HOT, TOTAL, POSITIVE = one_hot(Y, "c"), sums_to_one(Y, "c"), positive(x)
+TURNED, GROUPS = antisymmetric(W), symmetric(G, ("i", "j"), ("k", "l"))
 FULLY = (symmetric(S, "i", "j"), symmetric(S, "j", "k"))
 
 
@@ -45,6 +57,25 @@ CORPUS = [
     _case(F.dot(S, xi * yi.rename(i="j"), "i", "j"), "Σ_i x[i] Σ_j y[j] S[i,j,k]", *FULLY),
     _case(CUBIC.grad(x), "3 Σ_k x[k] Σ_j x[j] S[n,j,k]", *FULLY),
     _case(hessian(CUBIC, x), "6 Σ_j x[j] S[n,j,n_]", *FULLY),
+    _case(W - Wt, "2 W[i,j]", TURNED),
+    _case(W - 3 * Wt, "4 W[i,j]", TURNED),
+    _case(W @ xj + Wt @ xj, "0[i]", TURNED),
+    _case(W @ xj - xj @ Wt, "2 Σ_j W[i,j] x[j]", TURNED),
+    _case(Wt.sum("i") + W.sum("i"), "0[j]", TURNED),
+    _case(W * A + Wt * A, "0[i,j]", TURNED),
+    _case(A * W + A * Wt, "0[i,j]", TURNED),
+    _case(B.sum("b") + B.rename(i="j", j="i").sum("b"), "0[i,j]", antisymmetric(B, "i", "j")),
+    _case(W**2 + Wt**2, "2 W[i,j]^2", TURNED),
+    _case(xi @ W @ xj, "0", TURNED),
+    _case(F.dot(W, A, "i", "j"), "0", TURNED, SYMMETRIC),
+    _case(F.trace(W), "0", TURNED),
+    _case(G + Gt, "2 G[i,j,k,l]", GROUPS),
+    _case(
+        G + G.rename(i="j", j="i", k="l", l="k"),
+        "2 G[i,j,k,l]",
+        *(antisymmetric(G, *p) for p in ("ij", "kl")),
+    ),
+    _case(G + Gt, "0[i,j,k,l]", antisymmetric(G, ("i", "j"), ("k", "l"))),
     _case((D @ xj).sum(), "Σ_j D[j,j] x[j]", DIAGONAL),
     _case((D**2).sum(), "Σ_i D[i,i]^2", DIAGONAL),
     _case(F.trace(D @ D.rename(i="j", j="k")), "Σ_i D[i,i] D[i,i]", DIAGONAL),

@@ -404,7 +404,7 @@ def test_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["optimize", *words, "--assume", "symmetric(A)", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["flops"] == 55
     assert main(["optimize", *words, "--assume", "symetric(A)"]) == 2
-    assert "Did you mean 'symmetric'?" in capsys.readouterr().err
+    assert "Did you mean 'symmetric' or 'antisymmetric'?" in capsys.readouterr().err
     assert main(["optimize", *words, "--assume", "symmetric A"]) == 2
     assert "'symmetric A' is no fact: write one like one_hot(Y, c)" in capsys.readouterr().err
 

@@ -18,6 +18,7 @@ import torch
 
 import tensorgrad_eg as tg
 from tensorgrad_eg import Tensor, Variable
+from tensorgrad_eg.assume import Fact, antisymmetric, symmetric
 
 _OCCUPIED = "ijkl"
 _ENERGY = "f[kc] t[ck]; 1/4 g[klcd] t[cdkl]; 1/2 g[klcd] t[ck] t[dl]"
@@ -79,6 +80,26 @@ def variable(name: str) -> Variable:
     Variable('t_vo', v0='v', o1='o')
     """
     return Variable(name, {f"{size}{n}": size for n, size in enumerate(name.split("_")[1])})
+
+
+def known(name: str) -> list[Fact]:
+    """What is true of an array: antisymmetry in each pair of edges of a kind, and real integrals.
+
+    >>> print(*known("g_oooo"), sep="; ")
+    antisymmetric(g_oooo, o0, o1); antisymmetric(g_oooo, o2, o3); symmetric(g_oooo, o0 o1, o2 o3)
+    >>> print(*known("g_ovvo"), *known("t_vo"), sep="; ")
+    symmetric(g_ovvo, o0 v1, o3 v2)
+    """
+    array = variable(name)
+    edges, (letter, kinds) = array.edges, name.split("_")
+    if len(kinds) != 4:
+        return []
+    pairs = [pair for pair in ((0, 1), (2, 3)) if kinds[pair[0]] == kinds[pair[1]]]
+    found = [antisymmetric(array, edges[one], edges[other]) for one, other in pairs]
+    ket = edges[2:] if kinds[:2] == kinds[2:] else edges[:1:-1]
+    if letter == "g" and kinds[:2] in (kinds[2:], kinds[:1:-1]):
+        found.append(symmetric(array, edges[:2], ket))
+    return found
 
 
 def residual(equation: str, singles: bool = True) -> Tensor:

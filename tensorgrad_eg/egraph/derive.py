@@ -44,7 +44,8 @@ class Derived:
     that was used. `modes` are further programs for the same outputs, differentiated in another order.
     `wide` is the program with tensors that are written in another way as well; `spellings` are facts that
     say which, each with the nodes that it speaks of.
-    `numerics` is what the rules are told if digits may be lost.
+    `numerics` is what the rules are told if digits may be lost. `exchanges` are the orders in which the axes
+    of variables may be read, with the sign that this gives, as the rules found them.
     """
 
     dag: Dag
@@ -53,6 +54,7 @@ class Derived:
     stages: list[Stage] = field(default_factory=list)
     facts: str = ""
     numerics: str = ""
+    exchanges: Mapping[str, Mapping[tuple[int, ...], int]] = field(default_factory=dict)
     plain: Dag | None = None
     modes: tuple[Dag, ...] = ()
     wide: Dag | None = None
@@ -66,10 +68,14 @@ class Derived:
         with engines.lend(rulesets | {"facts"} if self.facts else rulesets) as engine:
             engine.load(self.dag, self.symbols, within)
             engine.assume(self.facts)
+            if self.facts and "search" in rulesets:
+                engine.command(_SEARCHING)
             engine.command(self.numerics)
             yield engine
 
 
+#: What tells the rules that a program is in its normal form, and that others are looked for.
+_SEARCHING = "(set (searching) 1)"
 #: How often a program is put into normal form again before its derivatives are asked for.
 _ATTEMPTS = 4
 _MERGED = (

@@ -190,7 +190,7 @@ class Engine:
     def assume(self, statements: str) -> None:
         """States what is declared about variables; rules about it run whenever terms are normalised."""
         if statements:
-            self.command(statements)
+            self.command(f"{statements} (set (searching) 0)")
             self.assumed = ("facts",)
 
     def _once(self, nodes: Iterable[int], actions: str) -> None:

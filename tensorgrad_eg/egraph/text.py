@@ -145,11 +145,18 @@ def statements(facts: Iterable[Fact]) -> str:
         >>> from tensorgrad_eg.expr import Variable
         >>> statements([one_hot(Variable("Y", ["b", "c"]), "c")])
         '(one-hot "Y" 1)'
+        >>> from tensorgrad_eg.assume import antisymmetric
+        >>> statements([antisymmetric(Variable("A", i="n", j="n"))])
+        '(exchange "A" $-1 (vec-of 0 1))'
     """
     return " ".join(map(_statement, facts))
 
 
 def _statement(fact: Fact) -> str:
+    if fact.kind == "antisymmetric" or (fact.kind == "symmetric" and len(fact.axes) > 2):
+        sign = "$1" if fact.kind == "symmetric" else "$-1"
+        places = " ".join(f"{min(pair)} {max(pair)}" for pair in fact.exchanged)
+        return f"(exchange {quote(fact.variable.name)} {sign} (vec-of {places}))"
     axes = "".join(f" {axis}" for axis in fact.axes)
     return f"({fact.kind.replace('_', '-')} {quote(fact.variable.name)}{axes})"
 

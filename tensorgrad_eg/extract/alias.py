@@ -8,12 +8,13 @@ the other, up to names and up to what is one tensor below. No rule is stated her
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from tensorgrad_eg.egraph import Snapshot, smallest
 from tensorgrad_eg.expr.operations import ENode
-from tensorgrad_eg.extract.closure import LEAF, Closure, Node, Read, kind
+from tensorgrad_eg.extract.closure import FUNCTION, LEAF, PRODUCT, SUM, Closure, Node, Read, kind
 from tensorgrad_eg.running import Deadline
 
 #: How many classes are stated between two looks at the clock.
@@ -52,6 +53,26 @@ def aliases(snapshot: Snapshot, closure: Closure | None = None) -> dict[int, Ali
             for turn in closure.symmetries.get(group, [tuple(range(len(names)))])
         )
         found[at] = Alias(one, min(readings))
+    return found
+
+
+def signed(snapshot: Snapshot, closure: Closure) -> dict[int, tuple[Alias, int]]:
+    """For every class its alias, and the sign with which it is one; 0 for what is its own negative.
+
+    Example:
+        >>> x = [[ENode("variable", ("x", ("i",)))], [ENode("scale", Fraction(-1), (0,))]]
+        >>> s = Snapshot(dict(enumerate(x)), dict.fromkeys((0, 1), frozenset("i")), {}, {"i": "n"})
+        >>> signed(s, closed(s, signed=True))
+        {0: (Alias(group=0, axes=('i',)), 1), 1: (Alias(group=0, axes=('i',)), -1)}
+    """
+    found = {}
+    for at in sorted(closure.place):
+        group, order = closure.place[at]
+        names = [sorted(snapshot.free[at])[n] for n in order]
+        turns = closure.turns.get(group, {tuple(range(len(names))): 1})
+        axes, sign = min((tuple([names[n] for n in turn]), sign) for turn, sign in turns.items())
+        whole = 0 if group in closure.zeros else sign * closure.signs.get(at, 1)
+        found[at] = Alias(group, axes), whole
     return found
 
 
@@ -95,16 +116,21 @@ def class_orders(snapshot: Snapshot, closure: Closure | None = None) -> dict[int
     return found
 
 
-def closed(snapshot: Snapshot, deadline: Deadline | None = None) -> Closure:
+#: What an operation does with the signs of what it reads, if it does not keep them.
+_SIGNS = {"contract": PRODUCT, "reduce": PRODUCT, "rename": PRODUCT, "scale": PRODUCT, "add": SUM}
+
+
+def closed(snapshot: Snapshot, deadline: Deadline | None = None, signed: bool = False) -> Closure:
     """The classes that stand for something, put together where they are one tensor.
 
-    When the time is up, what has not been looked at stays apart.
+    When the time is up, what has not been looked at stays apart. If it is `signed`, what differs by its sign
+    is put together as well.
 
     Example:
         >>> closed(Snapshot({0: [ENode("extent", "n")]}, {0: frozenset()}, {"e": 0})).place
         {0: (0, ())}
     """
-    work = _Statement(snapshot)
+    work = _Statement(snapshot, signed)
     choice = smallest(snapshot)
     for at in choice:
         work.closure.tensor(at, len(work.names[at]))
@@ -114,6 +140,8 @@ def closed(snapshot: Snapshot, deadline: Deadline | None = None) -> Closure:
         for node in _different(snapshot.nodes[at]):
             if all([c in choice for c in node.children]):
                 work.state(at, node)
+        if signed:
+            work.product(at, choice)
     work.closure.run(deadline)
     return work.closure
 
@@ -126,11 +154,78 @@ def _different(nodes: Iterable[ENode]) -> list[ENode]:
     return list(found.values())
 
 
+#: Longer products are only compared as they are multiplied.
+_FACTORS = 8
+
+
+def flat(
+    at: int, nodes: Mapping[int, ENode], names: Mapping[int, tuple[str, ...]]
+) -> tuple[list[Read], dict[str, str], Fraction]:
+    """The factors of a product, its bound edges, each with another name, and the number before it.
+
+    Example:
+        >>> nodes = dict(enumerate([ENode("number", 2), ENode("scale", Fraction(3), (0,))]))
+        >>> flat(1, nodes, {0: (), 1: ()})
+        ([(0, ())], {}, Fraction(3, 1))
+    """
+    reads: list[Read] = []
+    bound: dict[str, str] = {}
+    number = Fraction(1)
+    stack: list[tuple[int, Mapping[str, str]]] = [(at, {})]
+    while stack:
+        here, called = stack.pop()
+        node = nodes[here]
+        if (
+            node.op == "rename"
+            and isinstance(node.payload, tuple)
+            and node.payload[1] not in names[node.children[0]]
+        ):
+            old, new = map(str, node.payload)
+            stack.append((node.children[0], {**called, old: called.get(new, new)}))
+        elif node.op in ("contract", "reduce") and len(reads) <= _FACTORS:
+            inside = dict(called)
+            for edge in sorted(node.over):
+                inside[edge] = f"{edge} {len(bound)}"
+                bound[inside[edge]] = edge
+            stack.extend((child, inside) for child in reversed(node.children))
+        elif node.op == "scale" and node.number:
+            number *= node.number
+            stack.append((node.children[0], called))
+        else:
+            reads.append((here, tuple([called.get(edge, edge) for edge in names[here]])))
+    return reads, bound, number
+
+
+def exchanges(snapshot: Snapshot, closure: Closure) -> dict[str, dict[tuple[int, ...], int]]:
+    """For variables in which axes may be exchanged the orders of their axes, each with the sign it gives.
+
+    Example:
+        >>> nodes = {0: [ENode("variable", ("x", (i, j))) for i, j in ("ij", "ji")]}
+        >>> s = Snapshot(nodes, {0: frozenset("ij")}, {}, {"i": "n", "j": "n"})
+        >>> exchanges(s, closed(s))
+        {'x': {(0, 1): 1, (1, 0): 1}}
+    """
+    found: dict[str, dict[tuple[int, ...], int]] = {}
+    for at in sorted(closure.place):
+        group, order = closure.place[at]
+        turns = closure.turns.get(group, {})
+        for node in snapshot.nodes[at] if turns else ():
+            if node.op == "variable" and len(set(node.axes)) == len(node.axes) == len(order):
+                names = sorted(snapshot.free[at])
+                back = [order.index(names.index(axis)) for axis in node.axes]
+                orders = {
+                    tuple([node.axes.index(names[order[turn[n]]]) for n in back]): sign
+                    for turn, sign in turns.items()
+                }
+                found.setdefault(node.name, {}).update(sorted(orders.items()))
+    return found
+
+
 class _Statement:
     """States the nodes of an e-graph."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.closure = Closure()
+    def __init__(self, snapshot: Snapshot, signed: bool = False) -> None:
+        self.closure, self.signed = Closure(), signed
         self.symbols = snapshot.symbols
         self.names = {at: tuple(sorted(free)) for at, free in snapshot.free.items()}
         self.kinds: dict[tuple[bool, bool, str], str] = {}
@@ -148,7 +243,25 @@ class _Statement:
             self.closure.same(at, range(len(names)), child, [own.index(name) for name in names])
             return
         kinds = {edge: self._kind(edge in over, edge in names, edge) for edge in sorted(edges)}
-        self.closure.add(Node(at, names, tag, reads, kinds))
+        sign, how = 1, FUNCTION
+        if self.signed:
+            how = _SIGNS.get(node.op, FUNCTION)
+            if node.op == "scale" and node.number < 0:
+                sign, tag = -1, ("scale", -node.number)
+            if node.op == "scale" and node.number == -1:
+                self.closure.same(at, range(len(names)), node.children[0], range(len(names)), -1)
+                return
+        self.closure.add(Node(at, names, tag, reads, kinds, sign, how))
+
+    def product(self, at: int, choice: Mapping[int, ENode]) -> None:
+        """States a class as a product of any number of factors, in whatever order they are multiplied."""
+        reads, bound, number = flat(at, choice, self.names)
+        names = self.names[at]
+        edges = set(bound).union(*[own for _, own in reads])
+        if 2 < len(reads) <= _FACTORS and edges.issuperset(names):
+            kinds = {e: self._kind(e in bound, e in names, bound.get(e, e)) for e in sorted(edges)}
+            tag, sign = ("product", abs(number)), 1 if number > 0 else -1
+            self.closure.add(Node(at, names, tag, tuple(reads), kinds, sign, PRODUCT))
 
     def _kind(self, over: bool, free: bool, edge: str) -> str:
         key = over, free, edge

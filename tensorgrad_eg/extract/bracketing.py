@@ -10,11 +10,26 @@ where saving is what the terms cost alone, each in its best order, less what the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
+from tensorgrad_eg.egraph import Snapshot, renamed
 from tensorgrad_eg.egraph.derive import Derived
+from tensorgrad_eg.extract.closure import Closure
+from tensorgrad_eg.extract.groups import (
+    Edges,
+    Group,
+    Groups,
+    Images,
+    Join,
+    Member,
+    Order,
+    called,
+    cheapest,
+    shared_edges,
+)
+from tensorgrad_eg.extract.orbits import Exchange, Orbits, stated
 from tensorgrad_eg.extract.spelling import Factor, Pool, Spelling, Term, after
 from tensorgrad_eg.running import Deadline
 
@@ -28,11 +43,6 @@ _LONG = 8
 _TIME = 0.2
 #: Products of so few factors have one order.
 _EASY = 2
-#: The order of a product: the number of a factor, or what is multiplied last.
-_Order = int | tuple["_Order", "_Order"]
-#: A tensor, and what its axes are: an edge by its name, or by a number and its size.
-_Key = tuple[int, tuple[tuple[str, int, str], ...]]
-_Edges = frozenset[str]
 
 
 def bracketed(derived: Derived, sizes: Mapping[str, int], deadline: Deadline | None = None) -> Derived:
@@ -60,57 +70,85 @@ def bracketed(derived: Derived, sizes: Mapping[str, int], deadline: Deadline | N
     return replace(derived, wide=work.new, spellings=tuple(work.facts), symbols=work.symbols)
 
 
-@dataclass(frozen=True)
-class _Member:
-    """A term of a long sum: `outer` times the node `at`, which is `number` times a product.
-
-    `sets` are the edges of its factors, as the product calls them.
-    """
-
-    term: Term
-    at: int
-    outer: Fraction
-    number: Fraction
-    sets: list[_Edges]
-
-    @property
-    def bound(self) -> _Edges:
-        """The edges that it sums."""
-        return frozenset(self.term.bound)
-
-
-#: Terms that share a factor: each with the number of the factor.
-_Group = list[tuple[_Member, int]]
-
-
 class _Bracketing(Spelling):
     def __init__(self, derived: Derived, sizes: Mapping[str, int], limit: Deadline) -> None:
         super().__init__(derived.dag, dict(derived.symbols), limit)
         self.sizes, self.new = sizes, derived.dag.copy()
+        self.exchanges = derived.exchanges
+        self.signed = Closure()
         self.moved = {at: at for at in range(len(derived.dag.nodes))}
         for at in self.moved:
             self.known.setdefault(self.readings(at)[0], at)
         self.facts: list[tuple[str, tuple[int, ...]]] = []
         self.done: set[int] = set()
-        self.orders: dict[object, tuple[float, _Order]] = {}
+        self.orders: dict[object, tuple[float, Order]] = {}
 
     def sum(self, at: int) -> None:
         """Writes a sum once more, if there are brackets that save something."""
         members = [] if at in self.done else self._members(at)
         if not 2 <= len(members) <= _TERMS:
             return
-        groups, alone = _Groups(self, members).found()
+        if self.exchanges and len(members) > _LONG and (half := self._halved(members)) is not None:
+            self._state("bracketed", at, half)
+            return
+        groups, alone = Groups(self, members).found()
         if groups and (len(members) > _SHORT or any(map(self._unlike, groups))):
             made = self._added(groups, alone)
             self._state("bracketed" if len(members) > _LONG else "respelt", at, made)
+
+    def _halved(self, members: Sequence[Member]) -> int | None:
+        """A sum that is the same, or its negative, when edges are exchanged, made of one term an orbit."""
+        if not self.signed.place:
+            self.signed = stated(Snapshot.of(self.dag, self.symbols), self.exchanges)
+        orbits = Orbits(self.signed, self.names, self.symbols)
+        orbits.add([(member.term, member.outer * member.number) for member in members])
+        exchanges = orbits.exchanges(sorted(Edges().union(*[member.term.free for member in members])))
+        if len(exchanges) == 1:
+            return None
+        images = [
+            [self._image(members[orbit.term], one, orbit.number) for one in exchanges]
+            for orbit in orbits.orbits(exchanges)
+        ]
+        half = self._added(*Images(self, self.signed, images).found())
+        parts = [
+            self._scaled(Fraction(one.sign), renamed(self.new, half, one.names, self.symbols))
+            for one in exchanges
+        ]
+        return self._plus(parts)
+
+    def _image(self, member: Member, exchange: Exchange, number: Fraction) -> Member:
+        """What a term becomes when edges are exchanged."""
+        old, names = member.term, exchange.names
+        factors, sign = [], exchange.sign
+        for factor in old.factors:
+            moved, turned = self._turned(Factor(factor.at, after(factor.names, names)), old)
+            factors.append(moved)
+            sign *= turned
+        term = replace(old, free=called(old.free, names), factors=factors, fixed=False)
+        sets = [called(own, names) for own in member.sets]
+        names_ = [self.names[factor.at] for factor in factors]
+        return Member(term, -1, number * sign, Fraction(1), sets, names_)
+
+    def _turned(self, factor: Factor, term: Term) -> tuple[Factor, int]:
+        """A factor read such that what is not summed comes first, by name; and the sign that this gives."""
+        own = self.names[factor.at]
+        if factor.at not in self.signed.place:
+            return factor, 1
+        found = self.signed.readings(factor.at, [factor.names.get(edge, edge) for edge in own])
+        names, turned = min(
+            found,
+            key=lambda one: [(name in term.bound, "" if name in term.bound else name) for name in one[0]],
+        )
+        _, order = self.signed.place[factor.at]
+        return Factor(factor.at, {own[k]: name for k, name in zip(order, names, strict=True)}), turned
 
     def _state(self, relation: str, one: int, other: int) -> None:
         if one != other:
             self.facts.append((f"({relation} t{one} t{other})", (one, other)))
 
-    def _members(self, at: int) -> list[_Member]:
+    def _members(self, at: int) -> list[Member]:
         """The terms of a sum, those of sums that nobody else reads among them."""
-        found: list[_Member] = []
+        found: list[Member] = []
         stack: list[tuple[int, Fraction, Mapping[str, str]]] = [(at, Fraction(1), {})]
         while stack:
             top, outer, above = stack.pop()
@@ -129,7 +167,7 @@ class _Bracketing(Spelling):
                 found.append(self._member(top, outer, above))
         return found
 
-    def _member(self, top: int, outer: Fraction, above: Mapping[str, str]) -> _Member:
+    def _member(self, top: int, outer: Fraction, above: Mapping[str, str]) -> Member:
         term = self.top(top, above)
         outside = list(term.multiples)
         self._factors(term.whole.at, term.whole.names, term, set(term.free))
@@ -139,7 +177,7 @@ class _Bracketing(Spelling):
         number = math.prod([multiple.number for multiple in term.multiples], start=Fraction(1))
         term.fixed = False  # what others read as well is there as it was written
         sets = [frozenset([f.names.get(edge, edge) for edge in self.free[f.at]]) for f in term.factors]
-        return _Member(term, self.read(top, above), outer, number, sets)
+        return Member(term, self.read(top, above), outer, number, sets)
 
     def _place(self, factor: Factor, term: Term) -> tuple[int, list[list[tuple[int, int]]]]:
         """What tells a factor from others in any order: the tensor, and what its edges meet."""
@@ -168,78 +206,110 @@ class _Bracketing(Spelling):
             for child in node.children:
                 self._factors(child, here, term, taken)
 
-    def _unlike(self, group: _Group) -> bool:
+    def _unlike(self, group: Group) -> bool:
         """Whether the factor that is shared has other names in one term than in another."""
         factors = [member.term.factors[n] for member, n in group]
         return len({self.readings(factor.at, factor.names)[0] for factor in factors}) > 1
 
-    def _added(self, groups: Sequence[_Group], alone: Sequence[_Member]) -> int:
-        """The sum of these groups, each in brackets, and of what is left."""
-        terms = [self._bracket(group) for group in groups]
+    def _added(
+        self, groups: Sequence[Group], alone: Sequence[Member], joined: Sequence[Sequence[Join]] = ()
+    ) -> int:
+        """The sum of these groups, each in brackets with what joins it, and of what is left."""
+        joined = joined or [()] * len(groups)
+        terms = [self._bracket(group, joins) for group, joins in zip(groups, joined, strict=True)]
         for member in alone:
+            if member.at < 0:
+                made = self._ordered(member, range(len(member.sets)), member.term.free, {})
+                terms.append(self._scaled(member.outer * member.number, made))
+                continue
             terms.append(self._scaled(member.outer, member.at))
             if len(member.sets) > _EASY:
                 made = self._ordered(member, range(len(member.sets)), member.term.free, {})
                 self._state("respelt", member.at, self._scaled(member.number, made))
         return self._plus(terms)
 
-    def _bracket(self, group: _Group) -> int:
+    def _bracket(self, group: Group, joins: Sequence[Join] = ()) -> int:
         """The sum of the terms that share a factor, which is outermost in each, under one name.
 
-        What it is multiplied with is a sum, which may have brackets in turn.
+        What it is multiplied with is a sum, which may have brackets in turn. In terms that join others some
+        factors stand in the place of the one that is shared.
         """
         pool, terms, rests = Pool(self), [], []
         for member, n in group:
             names = pool.names(member.term, first=n)
             pool.read(member.term, names)
-            over = _called(member.sets[n] & member.bound, names)
+            over = called(member.sets[n] & member.bound, names)
             rest, shared = self._rest(member, n, names, over), self._read(member, n, names)
             made = self.new.put("contract", over, shared, rest.at)
-            self._state("respelt", member.at, self._scaled(member.number, made))
+            if member.at >= 0:
+                self._state("respelt", member.at, self._scaled(rest.outer / member.outer, made))
             terms.append(self._scaled(rest.outer, made))
             rests.append(rest)
+        terms += [self._row(pool, group[0], joins)] if joins else []
         found = self._plus(terms)
-        groups, alone = _Groups(self, rests).found()
+        groups, alone = Groups(self, rests).found()
         flat = self._plus([self._scaled(rest.outer, rest.at) for rest in rests])
         self._state("respelt", flat, self._added(groups, alone) if groups else flat)
         return found
 
+    def _row(self, pool: Pool, first: tuple[Member, int], joins: Sequence[Join]) -> int:
+        """The terms that join a bracket, in which one `first` has the factor whose place others take."""
+        member, n = first
+        names = pool.names(member.term, first=n)
+        edges = [names.get(edge, edge) for edge in shared_edges(self.signed, member, n)]
+        found = []
+        for join in joins:
+            given = {edge: edges[place] for edge, place in join.places.items()}
+            found.append(self._joined(join, pool.names(join.member.term, given=given), frozenset(edges)))
+        return self._plus(found)
+
+    def _joined(self, join: Join, names: Mapping[str, str], over: Edges) -> int:
+        """A term that joins others: what takes the place of the factor that they share, times the rest."""
+        member, back = join.member, {new: old for old, new in names.items()}
+        kept = called(called(member.term.free, names) | over, back)
+        rest = [n for n in range(len(member.sets)) if n not in join.which]
+        parts = [self._ordered(member, which, kept, names) for which in (join.which, rest)]
+        return self._scaled(member.outer * member.number, self.new.put("contract", over, *parts))
+
     def _plus(self, terms: Sequence[int]) -> int:
         return terms[0] if len(terms) == 1 else self.new.put("add", None, *terms)
 
-    def _rest(self, member: _Member, n: int, names: Mapping[str, str], over: _Edges) -> _Member:
+    def _rest(self, member: Member, n: int, names: Mapping[str, str], over: Edges) -> Member:
         """What a factor is multiplied with, under the names that were chosen for the whole."""
         old = member.term
         bound = {names[edge]: size for edge, size in old.bound.items() if names[edge] not in over}
-        factors = [Factor(f.at, after(f.names, names)) for m, f in enumerate(old.factors) if m != n]
-        term = replace(old, free=old.free | over, bound=bound, factors=factors, fixed=False)
-        sets = [_called(own, names) for m, own in enumerate(member.sets) if m != n]
-        rest = _Member(term, 0, member.outer * member.number, Fraction(1), sets)
+        term = replace(old, free=old.free | over, bound=bound, fixed=False)
+        moved = [Factor(f.at, after(f.names, names)) for m, f in enumerate(old.factors) if m != n]
+        turned = [self._turned(factor, term) for factor in moved]
+        term.factors = [factor for factor, _ in turned]
+        number = member.outer * member.number * math.prod([sign for _, sign in turned])
+        sets = [called(own, names) for m, own in enumerate(member.sets) if m != n]
+        rest = Member(term, 0, number, Fraction(1), sets)
         return replace(rest, at=self._ordered(rest, range(len(sets)), term.free, {}))
 
-    def _read(self, member: _Member, n: int, names: Mapping[str, str]) -> int:
+    def _read(self, member: Member, n: int, names: Mapping[str, str]) -> int:
         factor = member.term.factors[n]
         return self.read(factor.at, after(factor.names, names))
 
-    def _ordered(self, member: _Member, which: Sequence[int], kept: _Edges, names: Mapping[str, str]) -> int:
+    def _ordered(self, member: Member, which: Sequence[int], kept: Edges, names: Mapping[str, str]) -> int:
         """The product of some of its factors, in their best order, with these edges kept."""
         sets = [member.sets[n] for n in which]
 
-        def build(part: _Order) -> tuple[int, _Edges, frozenset[int]]:
+        def build(part: Order) -> tuple[int, Edges, frozenset[int]]:
             if isinstance(part, int):
                 return self._read(member, which[part], names), sets[part], frozenset([part])
             (one, left, some), (two, right, more) = map(build, part)
             outside = kept.union(*[s for n, s in enumerate(sets) if n not in some | more])
             over = (left | right) - outside
             return (
-                self.new.put("contract", _called(over, names), one, two),
+                self.new.put("contract", called(over, names), one, two),
                 (left | right) - over,
                 some | more,
             )
 
         at, have, _ = build(self.best(sets, kept)[1])
         lone = have - kept
-        return self.new.put("reduce", _called(lone, names), at) if lone else at
+        return self.new.put("reduce", called(lone, names), at) if lone else at
 
     def _scaled(self, number: Fraction, at: int) -> int:
         node = self.new.nodes[at]
@@ -247,14 +317,14 @@ class _Bracketing(Spelling):
             number, at = number * node.number, node.children[0]
         return at if number == 1 else self.new.put("scale", number, at)
 
-    def volume(self, edges: _Edges) -> float:
+    def volume(self, edges: Edges) -> float:
         """How many entries a tensor with these edges has."""
         return math.prod([self._size(self.symbols[edge]) for edge in edges])
 
     def _size(self, size: str | int) -> int:
         return size if isinstance(size, int) else self.sizes.get(size, 16)
 
-    def best(self, sets: Sequence[_Edges], kept: _Edges) -> tuple[float, _Order]:
+    def best(self, sets: Sequence[Edges], kept: Edges) -> tuple[float, Order]:
         """What a product costs in its best order, and that order."""
         edges = list(dict.fromkeys(edge for own in sets for edge in sorted(own)))
         number = {edge: n for n, edge in enumerate(edges)}
@@ -264,119 +334,5 @@ class _Bracketing(Spelling):
             tuple([(entries[edge], edge in kept) for edge in edges]),
         )
         if key not in self.orders:
-            self.orders[key] = _cheapest(sets, kept, lambda own: math.prod([entries[edge] for edge in own]))
+            self.orders[key] = cheapest(sets, kept, lambda own: math.prod([entries[edge] for edge in own]))
         return self.orders[key]
-
-
-def _called(edges: _Edges, names: Mapping[str, str]) -> _Edges:
-    return frozenset([names.get(edge, edge) for edge in edges])
-
-
-def _cheapest(
-    sets: Sequence[_Edges], kept: _Edges, volume: Callable[[_Edges], float]
-) -> tuple[float, _Order]:
-    """The cheapest order of a product, by dynamic programming over its parts."""
-    whole = (1 << len(sets)) - 1
-    best: dict[int, tuple[float, _Order]] = {1 << n: (0.0, n) for n in range(len(sets))}
-    open_ = {1 << n: own for n, own in enumerate(sets)}
-    for part in range(1, whole + 1):
-        if part in best:
-            continue
-        inside = _Edges().union(*[own for n, own in enumerate(sets) if part >> n & 1])
-        open_[part] = inside & kept.union(*[own for n, own in enumerate(sets) if not part >> n & 1])
-        found = []
-        one = (part - 1) & part
-        while one > part ^ one:
-            two = part ^ one
-            met = open_[one] | open_[two]
-            cost = volume(met) * (1 if met == open_[part] else 2)
-            found.append((cost + best[one][0] + best[two][0], one))
-            one = (one - 1) & part
-        cost, one = min(found)
-        best[part] = cost, (best[one][1], best[part ^ one][1])
-    return best[whole]
-
-
-class _Groups:
-    """Which terms of a sum are put together."""
-
-    def __init__(self, work: _Bracketing, members: Sequence[_Member]) -> None:
-        self.work, self.members = work, members
-        self.out = _Edges().union(*[member.term.free for member in members])
-
-    def found(self) -> tuple[list[_Group], list[_Member]]:
-        """The groups that save most, one after another, and the terms that are left."""
-        left = list(range(len(self.members)))
-        kinds = self._kinds()
-        groups: list[dict[int, int]] = []
-        rated: dict[_Key, tuple[list[int], list[dict[int, int]], float]] = {}
-        while True:
-            for kind, places in kinds.items():
-                here = [n for n in left if n in places]
-                if kind not in rated or rated[kind][0] != here:
-                    rated[kind] = here, *self._rated({n: places[n] for n in here})
-            best = max(rated, key=lambda kind: rated[kind][2], default=None)
-            if best is None or rated[best][2] <= 0:
-                found = [[(self.members[n], j) for n, j in group.items()] for group in groups]
-                return found, [self.members[n] for n in left]
-            groups += rated[best][1]
-            left = [n for n in left if not any(n in group for group in rated[best][1])]
-
-    def _rated(self, places: Mapping[int, int]) -> tuple[list[dict[int, int]], float]:
-        """Terms with one kind of factor, by the factor itself, where that saves something; and how much.
-
-        What groups save that differ by the names of free edges is counted once: so are they computed.
-        """
-        by: dict[_Key, dict[int, int]] = {}
-        for n, j in places.items():
-            by.setdefault(self._key(n, j), {})[n] = j
-        saving = [(self._saving(group), group) for group in by.values() if len(group) > 1]
-        worth = [group for saved, group in saving if saved > 0]
-        return worth, max([saved for saved, _ in saving], default=0)
-
-    def _kinds(self) -> dict[_Key, dict[int, int]]:
-        """Factors up to the names of all edges, with the terms that have them, and where.
-
-        Terms that are one tensor under other names have it in the same place: else what could be computed
-        once for all of them would not be one tensor any more. What is multiplied entry by entry is left to
-        the rules: they take it out of any sum, whatever stands before and after it.
-        """
-        found: dict[_Key, dict[int, int]] = {}
-        for n, member in enumerate(self.members):
-            if len(member.sets) > 1:
-                for j in [j for j, own in enumerate(member.sets) if own & member.bound]:
-                    found.setdefault(self._key(n, j, named=False), {}).setdefault(n, j)
-        return found
-
-    def _key(self, n: int, j: int, named: bool = True) -> _Key:
-        """A factor up to the names of the edges that the term sums, or up to those of all."""
-        term = self.members[n].term
-
-        def pattern(names: Sequence[str]) -> tuple[tuple[str, int, str], ...]:
-            number: dict[str, int] = {}
-            found = []
-            for name in names:
-                if named and name not in term.bound:
-                    found.append((name, 0, ""))
-                else:
-                    kind = "summed" if name in term.bound else ""
-                    size = str(self.work.symbols[name])
-                    found.append((kind, number.setdefault(name, len(number)), size))
-            return tuple(found)
-
-        factor = term.factors[j]
-        return min((group, pattern(names)) for group, names in self.work.readings(factor.at, factor.names))
-
-    def _saving(self, group: Mapping[int, int]) -> float:
-        """What the terms cost alone, less what they cost with the shared factor taken out."""
-        work, total, last = self.work, 0.0, 0.0
-        for n, j in group.items():
-            member = self.members[n]
-            kept = member.term.free | (member.sets[j] & member.bound)
-            rest = [own for m, own in enumerate(member.sets) if m != j]
-            left = kept.intersection(_Edges().union(*rest))
-            met = work.volume(member.sets[j] | left)
-            last = max(last, met * (2 if member.sets[j] & member.bound else 1) - work.volume(left))
-            total += work.best(member.sets, member.term.free)[0] - work.best(rest, kept)[0]
-            total += work.volume(self.out) - work.volume(left)
-        return total - last - work.volume(self.out)

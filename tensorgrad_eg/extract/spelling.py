@@ -246,12 +246,14 @@ class Pool:
         self.pool: list[str] = []
         self.known: dict[int, list[tuple[str, ...]]] = {}
 
-    def names(self, term: Term, first: int | None = None) -> dict[str, str]:
+    def names(
+        self, term: Term, first: int | None = None, given: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, str]:
         """New names for the bound edges of a term, such that it shares as many factors as can be.
 
-        One of its factors may come first.
+        One of its factors may come first, and some names may be given.
         """
-        found: dict[str, str] = {}
+        found = dict(given)
         if not term.fixed:
             order = range(len(term.factors))
             for n in sorted(order, key=lambda n: (n != first, -len(self._inside(term.factors[n], term)))):

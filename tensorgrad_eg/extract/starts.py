@@ -17,7 +17,7 @@ from tensorgrad_eg.errors import TimeLimitError
 from tensorgrad_eg.expr import Contract, Derivative, Rename, Tangent, Tensor, Variable, fresh, variables
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract import price
-from tensorgrad_eg.extract.alias import aliases
+from tensorgrad_eg.extract.alias import Alias, closed, exchanges, signed
 from tensorgrad_eg.extract.search import Extractor
 from tensorgrad_eg.rules.forms import NORMAL
 
@@ -103,6 +103,7 @@ def _cost(start: Snapshot, sizes: Mapping[str, int]) -> float:
 
 #: In larger programs a renamed tensor stays one tensor: what is inside is not met by what is outside.
 _SMALL = 1000
+_MINUS = Fraction(-1)
 
 
 def assumed(
@@ -126,47 +127,74 @@ def assumed(
         return derived
     now = replace(derived, facts=statements(facts), plain=derived.dag)
     try:
-        return _used(now, expressions, engines or Engines())
+        return _used(now, expressions, facts, engines or Engines())
     except (TimeLimitError, KeyboardInterrupt):
         return derived  # what is there is right without the facts
 
 
-def _used(now: Derived, expressions: Sequence[Tensor], engines: Engines) -> Derived:
-    derived = now
+def _used(now: Derived, expressions: Sequence[Tensor], facts: Sequence[Fact], engines: Engines) -> Derived:
+    derived, signs = now, any(fact.kind == "antisymmetric" for fact in facts)
+    zeros: list[int] = []
     while True:
         with now.engine(engines, NORMAL) as engine:
+            if zeros:
+                engine.facts(" ".join(f"(mirrored t{at} t{at})" for at in zeros), zeros)
             engine.normalise(descend=len(now.dag.nodes) < _SMALL)
             snapshot = engine.snapshot(list(now.dag.roots))
-        dag, again = _merged(snapshot)
+        dag, zeros, again = _merged(snapshot, signs)
         now = replace(now, dag=dag, symbols=snapshot.symbols)
         if not again:
             break
+    turns = exchanges(snapshot, closed(snapshot, signed=signs))
     outputs = [Encoded(dag.roots[f"out{n}"], was.labels) for n, was in enumerate(derived.outputs)]
     subjects = {
         f"out{n}": (e, was.labels) for n, (e, was) in enumerate(zip(expressions, outputs, strict=True))
     }
     stage = Stage("facts", derived.dag, dag, None, subjects)
-    return replace(now, outputs=outputs, stages=[*derived.stages, stage])
+    return replace(now, outputs=outputs, stages=[*derived.stages, stage], exchanges=turns)
 
 
-def _merged(snapshot: Snapshot) -> tuple[Dag, bool]:
+def _merged(snapshot: Snapshot, signs: bool) -> tuple[Dag, list[int], bool]:
     """The program of smallest terms, tensors that differ by names of bound edges made one; whether any did.
 
-    A symmetric A makes such tensors of A[n,j] x[j] and A[i,n] x[i], summed over j and over i.
+    A symmetric A makes such tensors of A[n,j] x[j] and A[i,n] x[i], summed over j and over i. With an
+    antisymmetric one they have other `signs`, or are their own negatives: these are told as well.
     """
     exact = {at: [n for n in nodes if snapshot.exact(at, n)] or nodes for at, nodes in snapshot.nodes.items()}
     choice = smallest(replace(snapshot, nodes=exact))
-    alias = aliases(snapshot)
+    alias = signed(snapshot, closed(snapshot, signed=signs))
     weight = _weights(choice)
-    kept: dict[tuple[int, tuple[str, ...]], int] = {}
+    kept: dict[Alias, int] = {}
     for at in sorted(choice, key=lambda at: (weight[at], at)):
-        kept.setdefault((alias[at].group, alias[at].axes), at)
-    one = {at: kept[alias[at].group, alias[at].axes] for at in choice}
+        kept.setdefault(alias[at][0], at)
+    one = {at: kept[alias[at][0]] for at in choice}
+    negative = {
+        at: ENode("scale", _MINUS, (one[at],))
+        for at, node in choice.items()
+        if alias[at][1] * alias[one[at]][1] < 0 and node.children and node.op != "scale"
+    }
+    one.update((at, at) for at in choice if alias[at][1] != alias[one[at]][1])
     short = {
         at: ENode(node.op, node.payload, tuple(one[c] for c in node.children)) for at, node in choice.items()
     }
-    dag = dag_of(snapshot, short, {name: one[at] for name, at in snapshot.roots.items()})
-    return dag, len(dag.nodes) < len(dag_of(snapshot, choice, snapshot.roots).nodes)
+    short.update(negative)
+    roots = {name: one[at] for name, at in snapshot.roots.items()}
+    zeros = [at for at in _reached(short, roots.values()) if not alias[at][1] and choice[at].op != "number"]
+    dag = dag_of(snapshot, short, {**roots, **{f"zero {at}": at for at in zeros}})
+    again = len(dag.nodes) < len(dag_of(snapshot, choice, snapshot.roots).nodes)
+    dag.roots, found = {name: dag.roots[name] for name in roots}, [dag.roots[f"zero {at}"] for at in zeros]
+    return dag, found, again or bool(zeros)
+
+
+def _reached(choice: Mapping[int, ENode], roots: Iterable[int]) -> list[int]:
+    """What is read by the roots, the roots among them."""
+    found = dict.fromkeys(roots)
+    stack = list(found)
+    while stack:
+        new = [c for c in choice[stack.pop()].children if c not in found]
+        found.update(dict.fromkeys(new))
+        stack.extend(new)
+    return list(found)
 
 
 def _weights(choice: dict[int, ENode]) -> dict[int, int]:

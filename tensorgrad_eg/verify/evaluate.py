@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tensorgrad_eg.assume import Fact
+from tensorgrad_eg.assume import EXCHANGES, Fact
 from tensorgrad_eg.errors import ArrayNameError, ArrayShapeError, CheckError, MissingSizeError, SizeError
 from tensorgrad_eg.expr import (
     Derivative,
@@ -307,10 +307,31 @@ def conform(name: str, array: Array, facts: Iterable[Fact]) -> Array:
         found = start
         for _ in range(_ROUNDS):
             if all(holds(fact, found) for fact in own):
-                return found
+                return _exact(found, [fact for fact in own if fact.kind in EXCHANGES])
             for fact in own:
                 found = _NEAREST[fact.kind](found, fact.axes)
     raise CheckError(f"no array was found of which all of this is true: {', '.join(map(str, own))}.")
+
+
+def _exact(array: Array, exchanges: Sequence[Fact]) -> Array:
+    """An array that has several exchanges but for rounding, without that: what is zero then is a zero."""
+    if len(exchanges) < 2:
+        return array
+    places = np.arange(array.size).reshape(array.shape)
+    signs = np.ones(array.shape)
+    for _ in range(array.ndim**2):
+        before = places
+        for fact in exchanges:
+            other, sign = _exchanged(places, fact.axes), 1 if fact.kind == "symmetric" else -1
+            signs = np.where(other < places, sign * _exchanged(signs, fact.axes), signs)
+            places = np.minimum(places, other)
+        if np.array_equal(before, places):
+            break
+    zero = np.zeros(array.size, dtype=bool)
+    for fact in exchanges:
+        sign = 1 if fact.kind == "symmetric" else -1
+        zero[places[signs != sign * _exchanged(signs, fact.axes)]] = True
+    return np.where(zero[places], 0.0, signs * array.reshape(-1)[places])
 
 
 def holds(fact: Fact, array: Array) -> bool:
@@ -329,8 +350,20 @@ def _starts(array: Array, facts: Sequence[Fact]) -> Iterator[Array]:
         yield np.moveaxis(matrices + np.eye(array.shape[axes[0]]), (-2, -1), axes)
 
 
+def _exchanged(array: Array, axes: Sequence[int]) -> Array:
+    """An array in which the first half of these axes and the second have changed places."""
+    half = len(axes) // 2
+    places = dict(zip([*axes[:half], *axes[half:]], [*axes[half:], *axes[:half]], strict=True))
+    return array.transpose([places.get(axis, axis) for axis in range(array.ndim)])
+
+
 def _symmetric(array: Array, axes: Sequence[int]) -> Array:
-    mirrored: Array = (array + array.swapaxes(*axes)) / 2
+    mirrored: Array = (array + _exchanged(array, axes)) / 2
+    return mirrored
+
+
+def _antisymmetric(array: Array, axes: Sequence[int]) -> Array:
+    mirrored: Array = (array - _exchanged(array, axes)) / 2
     return mirrored
 
 
@@ -364,6 +397,7 @@ def _sums_to_one(array: Array, axes: Sequence[int]) -> Array:
 #: The nearest array that has a fact.
 _NEAREST: dict[str, Callable[[Array, Sequence[int]], Array]] = {
     "symmetric": _symmetric,
+    "antisymmetric": _antisymmetric,
     "diagonal": _diagonal,
     "orthogonal": _orthogonal,
     "positive": _positive,
