@@ -24,7 +24,7 @@ _TRACE = F.dot(A, tg.delta("i", "j", size="n"), "i", "j")
         (A.grad(A), 0),
         (C.grad(C), 0),
         ((v * tg.delta("k", "m", size="n")).grad(v), 0),
-        ((A + A.rename(i="j", j="i")).grad(A), 1),
+        ((A + A.rename(i="j", j="i")).grad(A), 3**-2),
         ((A * 2).grad(A), 1),
         ((A * x).grad(A), 1),
         (F.exp(A).grad(A), 1 + 3**-2),
@@ -102,7 +102,7 @@ def test_what_is_free_is_not_computed() -> None:
     """A product of identities that costs nothing is written without a product; one with a mask has a cost."""
     one, other = Operand("eye", ("i", "j")), Operand("eye", ("k", "l"))
     pair = Step("pair", "contract", (one, other), ("i", "j", "k", "l"))
-    mask = Step("mask", "contract", (one, Operand("pair", ("i", "k", "j", "l"))), ("i", "j", "k", "l"))
+    mask = Step("mask", "contract", (one, Operand("pair", ("i", "j", "k", "l"))), ("i", "j", "k", "l"))
     steps = (Step("eye", "delta", (), ("i", "j")), pair, mask)
     program = Program((), steps, (), dict.fromkeys("ijkl", 3))
     assert costs(program) == {"eye": 0, "pair": 0, "mask": 81}
@@ -112,7 +112,7 @@ def test_what_is_free_is_not_computed() -> None:
             returned = plan.code(backend).split("def plan")[1]
             code = "\n".join(line.split("#")[0] for line in returned.splitlines())
             assert plan.flops == 0
-            assert "diag_embed(" in code
+            assert ("[...] = 1" if backend == "numpy" else ".fill_(1)") in code
             assert "*" not in code.split('"""')[2]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from programs import arrays_for, interpret, networks, programs, single_products, sums_with_diagonals
 
-from tensorgrad_eg.emit import emit, steps, tensors
+from tensorgrad_eg.emit import emit, tensors
 from tensorgrad_eg.plan import Plan
 from tensorgrad_eg.program import Program, cost
 
@@ -77,17 +77,15 @@ def test_every_form_of_a_product_is_right(form: str, program: Program) -> None:
 @given(program=sums_with_diagonals() | programs())
 def test_what_is_added_on_diagonals_is_right(backend: str, program: Program) -> None:
     """Terms that stand on a diagonal may be added in place, to sums of any size, whoever else reads them."""
-    with patch.object(steps, "SMALL", 0):
-        compare(program, backend)
-    with patch.object(steps, "SMALL", 0), patch.object(tensors, "LARGE", 0):
+    compare(program, backend)
+    with patch.object(tensors, "LARGE", 0):
         compare(program, backend)
 
 
 @given(program=sums_with_diagonals())
 def test_no_line_is_written_in_vain(program: Program) -> None:
     """Whatever has a name in the source is read after that."""
-    with patch.object(steps, "SMALL", 0):
-        lines = emit(program, "torch", "list").split('"""')[2].splitlines()
+    lines = emit(program, "torch", "list").split('"""')[2].splitlines()
     for number, line in enumerate(lines):
         if assigned := re.match(r" +(\w+) = ", line):
             code = [later.split("  #")[0] for later in lines[number + 1 :] if later.strip()[:1] != "#"]

@@ -26,7 +26,7 @@ from tensorgrad_eg.expr.printing import indexed
 from tensorgrad_eg.program import Input, Output, Program, Step, Structure
 from tensorgrad_eg.program.cost import peak_elements, total_flops
 from tensorgrad_eg.program.forms import Form, Term, assembly
-from tensorgrad_eg.program.passes import arrange, fold, nested, rename
+from tensorgrad_eg.program.passes import arrange, fold, rename
 
 _KINDS: dict[type, str] = {}
 
@@ -230,7 +230,7 @@ class Compiled:
         `"0"`, `"1"`; if `arranged`, by name.
         """
         program.validate()
-        self.program = program if arranged else rename(arrange(fold(nested(program))))
+        self.program = program if arranged else rename(arrange(fold(program)))
         self.structure: Structure = structure
         self.assumptions = tuple(assumptions)
         names = {} if arranged else {str(n): name for n, name in enumerate(self._pieces())}

@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from tensorgrad_eg.emit.code import POWER, UNARY, Code, call, letters, literal, quotient, scaled
 from tensorgrad_eg.emit.code import product as multiply
-from tensorgrad_eg.program.cost import Edges
+from tensorgrad_eg.program.diagonals import Edges, Pair, merged
 
 # Functions that the source may need; `xp` is the library.
 _SOFTMAX = """def softmax(z, axis):
@@ -37,11 +37,11 @@ _LOGDET = """def logdet(a):
     sign, size = xp.linalg.slogdet(a)
     return xp.where(sign < 0, xp.nan, size)
 """
-_MINUS_IDENTITY = """def minus_identity(p):
-    # p[..., k] - δ[i,k]; p sums to one, so that on the diagonal stand minus the others.
-    eye = xp.eye(p.shape[-1], dtype=p.dtype)
-    others = p[..., None, :] * (1 - eye)
-    return others - others.sum(-1, keepdims=True) * eye
+_COMPLEMENT = """def complement(p, axis):
+    # 1 - p where p sums to one: next to one that is what the others sum to.
+    large = p > 0.5
+    others = xp.where(large, 0, p).sum(axis, keepdims=True)
+    return xp.where(large, others, 1 - p)
 """
 _DIAG_EMBED = """def diag_embed(a, first, second):
     # The last axis of a on the diagonal of two axes, zeros beside it.
@@ -62,7 +62,7 @@ def mirrored(n):
     low, high = np.sort(np.indices((n, n)), axis=0)
     return (low * (2 * n - low - 1) // 2 + high).ravel()
 """
-_UNITS = (_SOFTMAX, _LOGSUMEXP, _LOG_SOFTMAX, _LOGDET, _MINUS_IDENTITY)
+_UNITS = (_SOFTMAX, _LOGSUMEXP, _LOG_SOFTMAX, _LOGDET, _COMPLEMENT)
 _TORCH = (
     """def softmax(z, dim):
     e = torch.exp(z - z.amax(dim, keepdim=True)) if z.numel() else z
@@ -72,11 +72,11 @@ _TORCH = (
     d = z - z.amax(dim, keepdim=True) if z.numel() else z
     return d - torch.log(torch.exp(d).sum(dim, keepdim=True))
 """,
-    """def minus_identity(p):
-    # p[..., k] - δ[i,k]; p sums to one, so that on the diagonal stand minus the others.
-    eye = torch.eye(p.shape[-1], dtype=p.dtype, device=p.device)
-    others = p.unsqueeze(-2) * (1 - eye)
-    return others - others.sum(-1, keepdim=True) * eye
+    """def complement(p, dim):
+    # 1 - p where p sums to one: next to one that is what the others sum to.
+    large = p > 0.5
+    others = torch.where(large, 0, p).sum(dim, keepdim=True)
+    return torch.where(large, others, 1 - p)
 """,
     """@lru_cache(maxsize=None)
 def upper(n, device):
@@ -102,8 +102,8 @@ class Library:
     imports: tuple[str, ...] = ("import numpy as np",)
     options: tuple[str, ...] = ("dtype",)
     in_place = False
-    #: Whether terms on diagonals are added there: not where arrays do not change.
-    diagonals = True
+    #: Whether arrays change: where they do not, a statement makes another one.
+    changing = True
     einsum_options: tuple[str, ...] = ("optimize=True",)
     #: What the library calls a method or function, where that is not NumPy's name.
     names: Mapping[str, str] = {}
@@ -146,16 +146,27 @@ class Library:
         texts = [operand.text for operand in operands]
         return call(f"{self.module}.einsum", f'"{equation}"', *texts, *self.einsum_options)
 
-    def add_on_diagonal(
-        self, name: str, edges: Edges, pair: tuple[str, str], code: Code, number: Fraction
-    ) -> str:
-        """The statement that adds a multiple to a diagonal, whose axes are the other edges, then the pair."""
-        labels = (*(edge for edge in edges if edge not in pair), pair[1])
-        names = letters(labels)
-        names[pair[0]] = names[pair[1]]
-        before, after = ("".join(names[edge] for edge in part) for part in (edges, labels))
-        view = call(f"{self.module}.einsum", f'"{before}->{after}"', name)
+    def view(self, name: str, edges: Edges, pairs: Sequence[Pair]) -> tuple[Code, Edges]:
+        """The entries of a named tensor at which the edges of each pair are equal, as a view, and its axes.
+
+        Of edges that are equal the first is the axis.
+        """
+        same = merged(edges, pairs)
+        axes = tuple(edge for edge in edges if same[edge] == edge)
+        names = letters(axes)
+        before, after = ("".join(names[same[edge]] for edge in part) for part in (edges, axes))
+        return self._viewed(name, f'"{before}->{after}"'), axes
+
+    def _viewed(self, name: str, equation: str) -> Code:
+        return call(f"{self.module}.einsum", equation, name)
+
+    def add_to(self, name: str, view: Code, code: Code, number: Fraction) -> str:
+        """The statement that adds a multiple to the view of a named tensor."""
         return f"{view.text}[...] {'-' if number < 0 else '+'}= {scaled(code, abs(number)).text}"
+
+    def put_into(self, name: str, view: Code, code: Code, number: bool = False) -> str:
+        """The statement that writes what the view of a named tensor shows."""
+        return f"{view.text}[...] = {code.text}"
 
     def embed(self, code: Code, first: int, second: int, rank: int) -> Code:
         """The last axis on the diagonal of two axes of a tensor of this rank."""
@@ -219,6 +230,10 @@ class Library:
         """A softmax, its logarithm, or a log-sum-exp over some axes, that never overflows."""
         return call(name, code.text, _axes(axes))
 
+    def complement(self, code: Code, axes: Sequence[int]) -> Code:
+        """What is left to 1 of a tensor that sums to 1 over some axes."""
+        return call("complement", code.text, _axes(axes))
+
     def multiply(self, left: Code, right: Code) -> Code:
         """A product where the left operand is nobody else's, and may be written over."""
         return multiply(left, right)
@@ -246,14 +261,26 @@ class _Torch(Library):
             return self.method(code, "unsqueeze", places.index(True))
         return super()._inserted(code, places)
 
-    def add_on_diagonal(
-        self, name: str, edges: Edges, pair: tuple[str, str], code: Code, number: Fraction
-    ) -> str:
-        """The statement that adds a multiple to a diagonal."""
-        first, second = sorted(edges.index(edge) for edge in pair)
-        places = f"dim1={first}, dim2={second}" if (first, second) != (0, 1) else ""
+    def view(self, name: str, edges: Edges, pairs: Sequence[Pair]) -> tuple[Code, Edges]:
+        """The entries at which edges are equal: one diagonal after another."""
+        same = merged(edges, pairs)
+        axes, code = edges, Code(name)
+        for pair in pairs:
+            found = {same[edge] for edge in pair}
+            first, second = [place for place, edge in enumerate(axes) if same[edge] in found][:2]
+            places = [f"dim1={first}", f"dim2={second}"] if (first, second) != (0, 1) else []
+            code = self.method(code, "diagonal", *places)
+            axes = (*(edge for place, edge in enumerate(axes) if place not in (first, second)), axes[first])
+        return code, tuple(same[edge] for edge in axes)
+
+    def add_to(self, name: str, view: Code, code: Code, number: Fraction) -> str:
+        """The statement that adds a multiple to a view."""
         alpha = f", alpha={literal(abs(number)).text}" if abs(number) != 1 else ""
-        return f"{name}.diagonal({places}).{'sub_' if number < 0 else 'add_'}({code.text}{alpha})"
+        return f"{view.text}.{'sub_' if number < 0 else 'add_'}({code.text}{alpha})"
+
+    def put_into(self, name: str, view: Code, code: Code, number: bool = False) -> str:
+        """The statement that writes what a view shows; a number is no tensor to copy."""
+        return f"{view.text}.{'fill' if number else 'copy'}_({code.text})"
 
     def embed(self, code: Code, first: int, second: int, rank: int) -> Code:
         """The last axis on the diagonal of two axes of a tensor of this rank."""
@@ -312,7 +339,7 @@ class _Jax(Library):
     # Places are NumPy's: they are known when the function is compiled.
     imports = ("import jax", "import jax.numpy as jnp", "import numpy as np")
     einsum_options = ()
-    diagonals = False
+    changing = False
     names: Mapping[str, str] = {"rsqrt": "jax.lax.rsqrt"}
     helpers = (
         *(text.replace("xp.", "jnp.") for text in _UNITS),
@@ -322,8 +349,25 @@ class _Jax(Library):
     full = jnp.zeros((*a.shape, a.shape[-1]), a.dtype).at[..., places, places].set(a)
     return jnp.moveaxis(full, (-2, -1), (first, second))
 """,
+        """def on_diagonal(a, equation):
+    # The entries of a at which axes with one letter are equal, to be added to, or set.
+    axes, kept = equation.split("->")
+    places = {e: jnp.arange(n).reshape([-1 if k == e else 1 for k in kept]) for e, n in zip(axes, a.shape)}
+    return a.at[tuple(places[e] for e in axes)]
+""",
         *(_UPPER, _MIRRORED),
     )
+
+    def _viewed(self, name: str, equation: str) -> Code:
+        return call("on_diagonal", name, equation)
+
+    def add_to(self, name: str, view: Code, code: Code, number: Fraction) -> str:
+        """The statement that makes a tensor with a multiple added to the view."""
+        return f"{name} = {view.text}.add({scaled(code, number).text})"
+
+    def put_into(self, name: str, view: Code, code: Code, number: bool = False) -> str:
+        """The statement that makes a tensor with another view."""
+        return f"{name} = {view.text}.set({code.text})"
 
     def unit(self, name: str, code: Code, axes: Sequence[int]) -> Code:
         """A softmax, its logarithm, or a log-sum-exp over some axes."""

@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from tensorgrad_eg.emit.code import Code, added, call, literal, parsed, quotient, scaled
+from tensorgrad_eg.emit.code import Code, added, call, literal, parsed, product, quotient, scaled
 from tensorgrad_eg.emit.library import Library
 from tensorgrad_eg.emit.tensors import (
     Value,
@@ -28,14 +28,12 @@ from tensorgrad_eg.emit.tensors import (
     writable,
 )
 from tensorgrad_eg.errors import UnknownFunctionError
+from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.expr.arrays import POINTWISE
 from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.program import Operand, Program, Step
-from tensorgrad_eg.program.cost import Edges, elements
-from tensorgrad_eg.program.passes import Diagonal, multiple, on_diagonal
+from tensorgrad_eg.program.diagonals import Diagonal, Edges, Readings, merged, on_diagonal
 
-# Below this many elements nothing is gained by a line of its own for a diagonal.
-SMALL = 2**12
 _ARGUMENT = re.compile(r"\{0?\}")
 
 Steps = Mapping[str, Step]
@@ -171,19 +169,13 @@ def joined(library: Library, steps: Steps, step: Step, values: list[Value]) -> t
     """A step and the values that it reads; two terms become one where a library has a function for them.
 
     These are `z - logsumexp(z)`, whose difference loses the digits that the two have in common (at z + 1e6 in
-    float32 all but one), and `p - δ` for a softmax p, where 1 - p is what the others sum to: 5e-7 with seven
-    digits, of which 1 - p has one.
+    float32 all but one).
     """
     if step.kind == "add" and (difference := _difference(steps, step)):
         z, unit, over = difference
         axes = [place for place, edge in enumerate(values[z].edges) if edge in over]
         code = library.unit("log_softmax", values[z].code, axes)
         step, values = _one(step, values, z, unit, Value(code, values[z].edges, fresh=True))
-    if step.kind == "add" and (complement := _complement(steps, step)):
-        p, eye, along, across = complement
-        rest = tuple(edge for edge in values[p].edges if edge != along)
-        code = call("minus_identity", permuted(library, values[p], (*rest, along)).code.text)
-        step, values = _one(step, values, p, eye, Value(code, (*rest, across, along), fresh=True))
     return step, values
 
 
@@ -223,94 +215,114 @@ def _over(unit: Step, term: Operand, z: Operand) -> Edges:
     return over if whole and not set(over) & set(term.edges) else ()
 
 
-def _complement(steps: Steps, step: Step) -> tuple[int, int, str, str] | None:
-    """The first terms of a sum that are a multiple of a softmax and minus that multiple of an identity.
+class Complement(NamedTuple):
+    """A multiple of `δ w - w p` for a softmax p: where it sums to one `w (1 - p)` stands on the diagonal.
 
-    Their places, the edge along which the softmax sums to one, and the other edge of the identity.
+    `p` is the softmax as the sum reads it, `over` what it sums to one over.
     """
-    for place, one in enumerate(step.operands):
-        number = multiple(steps, one)
-        for other, p in enumerate(step.operands):
-            if number is not None and number * one.factor == -p.factor:
-                along = [edge for edge in _along(steps, p) if edge in one.edges]
-                across = [edge for edge in one.edges if edge not in p.edges]
-                if along and across:
-                    return other, place, along[0], across[0]
+
+    p: Operand
+    over: Edges
+
+
+def complement(steps: Steps, dense: Operand, diagonal: Diagonal) -> Complement | None:
+    """The softmax in two terms of a sum, if they are a multiple of `-w p` and the same multiple of `δ w`."""
+    step = steps.get(dense.tensor)
+    if step is None or len(set(dense.edges)) < len(dense.edges) or diagonal.number != -dense.factor:
+        return None
+    names = dict(zip(step.edges, dense.edges, strict=True))
+    product = step.kind == "contract" and not step.over and len(step.operands) == 2
+    ways = [step.operands, step.operands[::-1]] if product else [(Operand(step.name, step.edges),)]
+    for p, *rest in ways:
+        unit = steps.get(p.tensor)
+        if unit is None or unit.kind != "softmax" or len(set(p.edges)) < len(p.edges):
+            continue
+        inner = dict(zip(unit.edges, p.edges, strict=True))
+        over = tuple(names[inner[edge]] for edge in unit.over)
+        read = [Operand(o.tensor, tuple(names[edge] for edge in o.edges)) for o in (p, *rest)]
+        if _same_beside(read, over, diagonal):
+            return Complement(read[0], over)
     return None
 
 
-def _along(steps: Steps, operand: Operand) -> list[str]:
-    """The label of the one edge along which a softmax sums to one, as it is read here."""
-    unit = steps.get(operand.tensor)
-    if unit is None or unit.kind != "softmax" or len(unit.over) != 1:
-        return []
-    if len(set(operand.edges)) < len(operand.edges):
-        return []
-    return [read for edge, read in zip(unit.edges, operand.edges, strict=True) if edge in unit.over]
+def _same_beside(read: Sequence[Operand], over: Edges, diagonal: Diagonal) -> bool:
+    """Whether a softmax, the first, has as factor just what stands on the diagonal, and sums to one along it.
+
+    Each edge that it is taken over is equal to one that it lacks.
+    """
+    across = {}
+    for pair in diagonal.pairs:
+        along = [edge for edge in pair if edge in over]
+        beside = [edge for edge in pair if edge not in read[0].edges]
+        if len(along) != 1 or len(beside) != 1:
+            return False
+        across[along[0]] = beside[0]
+    if sorted(across) != sorted(over) or len(set(across.values())) < len(over):
+        return False
+    if diagonal.tensor is None or len(read) == 1:
+        return diagonal.tensor is None and len(read) == 1
+    own = tuple(across.get(edge, edge) for edge in diagonal.tensor.edges)
+    return (diagonal.tensor.tensor, own) == (read[1].tensor, read[1].edges)
 
 
-class Accumulation(NamedTuple):
-    """A sum as terms that are on diagonals, each with what it has there, and the others."""
-
-    rest: tuple[Operand, ...]
-    diagonals: tuple[tuple[Operand, Diagonal], ...]
-
-
-def accumulations(program: Program, readers: Mapping[str, int]) -> dict[str, Accumulation]:
-    """The sums that can be written as an addition to diagonals, by name, as far as the program tells."""
+def complements(program: Program, sums: Mapping[str, Readings]) -> dict[str, Complement]:
+    """The sums of two terms that have a complement, as `complemented` leaves them."""
     steps = {step.name: step for step in program.steps}
-    found: dict[str, Accumulation] = {}
-    for step in program.steps:
-        if step.kind != "add" or elements(step.edges, program.sizes) < SMALL or _complement(steps, step):
-            continue
-        terms = [(operand, on_diagonal(steps, operand)) for operand in step.operands]
-        diagonals = [
-            (operand, diagonal)
-            for operand, diagonal in terms
-            if diagonal and (readers[operand.tensor] == 1 or diagonal.tensor is None)
-        ]
-        if len(diagonals) == len(terms):
-            diagonals.pop(0)  # the first is what the others are added to
-        rest = tuple(operand for operand in step.operands if operand not in [one for one, _ in diagonals])
-        if diagonals and _whole(steps, step, rest, readers):
-            found[step.name] = Accumulation(rest, tuple(diagonals))
+    found: dict[str, Complement] = {}
+    for name, readings in sums.items():
+        terms = list(zip(steps[name].operands, readings, strict=True))
+        dense = [operand for operand, diagonal in terms if diagonal is None]
+        diagonals = [diagonal for _, diagonal in terms if diagonal]
+        if len(dense) == len(diagonals) == 1 and (one := complement(steps, dense[0], diagonals[0])):
+            found[name] = one
     return found
 
 
-def _whole(steps: Steps, step: Step, rest: tuple[Operand, ...], readers: Mapping[str, int]) -> bool:
-    """Whether terms sum to a tensor with all axes, that may be written to.
+def complemented(program: Program) -> Program:
+    """The program in which two terms with the complement of a softmax are a sum of their own.
 
-    A function's value may not: torch keeps it for its derivative.
+    So it is written there: next to p = 1, 1 - p has one digit of seven where p has all of them.
     """
-    if not set(step.edges) <= {edge for operand in rest for edge in operand.edges}:
-        return False
-    (first, *others) = rest
-    source = steps.get(first.tensor)
-    plain = first.factor == 1 and len(set(first.edges)) == len(first.edges)
-    alone = source is not None and plain and readers[first.tensor] == 1
-    return bool(others) or (alone and source is not None and source.kind in ("contract", "add", "scale"))
+    steps = {step.name: step for step in program.steps}
+    taken = {given.name for given in program.inputs} | set(steps)
+    found: list[Step] = []
+    for step in program.steps:
+        pair = _pair(steps, step) if step.kind == "add" and len(step.operands) > 2 else None
+        if pair is not None:
+            edges = tuple(edge for edge in step.edges if any(edge in operand.edges for operand in pair))
+            inner = Step(fresh(step.name, taken), "add", pair, edges)
+            rest = [operand for operand in step.operands if operand not in pair]
+            found.append(inner)
+            taken.add(inner.name)
+            step = replace(step, operands=(Operand(inner.name, edges), *rest))
+        found.append(step)
+    return replace(program, steps=tuple(found))
 
 
-def added_on_diagonal(
-    library: Library, name: str, edges: Edges, diagonal: Diagonal, value: Value | None
-) -> str:
-    """The statement that adds to a diagonal of a named tensor with these axes."""
-    if value is None:
-        return library.add_on_diagonal(name, edges, diagonal.pair, literal(diagonal.number), Fraction(1))
-    value = without_repeats(library, value)
-    last = diagonal.pair[1] if diagonal.pair[1] in value.edges else diagonal.pair[0]
-    rest = tuple(edge for edge in edges if edge not in diagonal.pair)
-    code = aligned(library, value, (*rest, last))
-    return library.add_on_diagonal(name, edges, diagonal.pair, code, diagonal.number)
+def _pair(steps: Steps, step: Step) -> tuple[Operand, Operand] | None:
+    """The terms of a sum that have a complement, if two do."""
+    for term in step.operands:
+        diagonal = on_diagonal(steps, term)
+        for other in step.operands if diagonal else ():
+            if diagonal and other is not term and complement(steps, other, diagonal):
+                return other, term
+    return None
 
 
-def embed(library: Library, delta: Edges, value: Value, out: Edges, sizes: Mapping[str, int]) -> Value | None:
-    """`δ` times a tensor that has one of its labels, or none; None where it has both, which is a mask.
+def on_view(library: Library, value: Value, edges: Edges, diagonal: Diagonal, axes: Edges) -> Code:
+    """A value as it stands against the view of a diagonal that has these axes."""
+    names = merged(edges, diagonal.pairs)
+    value = without_repeats(library, replace(value, edges=tuple(names[edge] for edge in value.edges)))
+    return aligned(library, value, axes)
+
+
+def embed(library: Library, delta: Edges, value: Value, out: Edges, sizes: Mapping[str, int]) -> Value:
+    """`δ` times a tensor that has one of its labels, or none.
 
     What is beside the diagonal is written as 0: a product with zeros would be NaN where the tensor is.
     """
-    if len(set(delta)) < 2 or set(delta) <= set(value.edges):
-        return None
+    if value.constant is not None:
+        return Value(product(value.code, library.eye(sizes[delta[0]])), out, fresh=True)
     value = without_repeats(library, value)
     rest = tuple(edge for edge in out if edge not in delta)
     if shared := tuple(edge for edge in delta if edge in value.edges):

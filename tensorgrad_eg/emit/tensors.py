@@ -18,7 +18,8 @@ from tensorgrad_eg.emit.code import Code, bracketed, letters, matmul, plain, quo
 from tensorgrad_eg.emit.code import product as multiply
 from tensorgrad_eg.emit.library import Library, shape_text
 from tensorgrad_eg.program import Input, Output, Program, Step, Structure
-from tensorgrad_eg.program.cost import Edges, Recipe, best, collapsed, elements, flipped, lone, peak_elements
+from tensorgrad_eg.program.cost import Recipe, best, collapsed, elements, flipped, held, lone, peak_elements
+from tensorgrad_eg.program.diagonals import Edges
 
 _COMMENTED = 110
 # Above this many elements, and twice what must be alive at once, names are deleted after their last use.
@@ -70,8 +71,8 @@ def read_lines(lines: Sequence[Line], results: str) -> list[Line]:
 
 def deleting(program: Program, lines: list[Line], results: str) -> list[Line]:
     """The lines, with `del` after the last use of names, where that spares much memory."""
-    held = sum(elements(step.edges, program.sizes) for step in program.steps)
-    if held < _DELETE or held < 2 * peak_elements(program):
+    together = sum(held(program).values())
+    if together < _DELETE or together < 2 * peak_elements(program):
         return lines
     last = {word: at for at, line in enumerate(lines) for word in re.findall(r"\w+", line.code)}
     kept = set(re.findall(r"\w+", results))

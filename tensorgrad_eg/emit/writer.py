@@ -11,18 +11,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import reduce
 
-from tensorgrad_eg.emit.code import LINE, Code, bracketed, identifiers, letters, plain, scaled
-from tensorgrad_eg.emit.library import LIBRARIES, Library
-from tensorgrad_eg.emit.steps import (
-    Accumulation,
-    accumulations,
-    added_on_diagonal,
-    build,
-    embed,
-    joined,
-    reads,
+from tensorgrad_eg.emit.code import (
+    LINE,
+    Code,
+    bracketed,
+    identifiers,
+    letters,
+    literal,
+    plain,
+    product,
+    scaled,
 )
+from tensorgrad_eg.emit.library import LIBRARIES, Library
+from tensorgrad_eg.emit.steps import build, complemented, complements, embed, joined, on_view, reads
 from tensorgrad_eg.emit.tensors import (
     Line,
     Value,
@@ -34,12 +37,14 @@ from tensorgrad_eg.emit.tensors import (
     permuted,
     read_lines,
     whole,
+    without_repeats,
 )
 from tensorgrad_eg.errors import BackendError
 from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.expr.printing import Look, Text, indexed, subscript
 from tensorgrad_eg.program import Operand, Output, Program, Step, Structure
-from tensorgrad_eg.program.passes import Diagonal, fold
+from tensorgrad_eg.program.diagonals import Diagonal, Edges, added, on_diagonal, passing, taken_over
+from tensorgrad_eg.program.passes import fold
 from tensorgrad_eg.program.table import formula
 
 INLINE = 50
@@ -80,7 +85,7 @@ class _Writer:
     """Writes one program for one library; `lines` grows as the steps are taken in order."""
 
     def __init__(self, program: Program, library: Library, structure: Structure, comments: bool) -> None:
-        self.program = fold(program)
+        self.program = complemented(fold(program))
         self.structure, self.comments = structure, comments
         self.steps = {step.name: step for step in self.program.steps}
         operands = [operand for step in self.program.steps for operand in step.operands]
@@ -93,13 +98,11 @@ class _Writer:
         self.names = identifiers([*(given.name for given in self.inputs), *self.steps])
         library.like = self.names[self.inputs[0].name] if self.inputs else None
         self.library = library
-        self.accumulations = accumulations(self.program, self.readers) if library.diagonals else {}
-        self.deferred = {
-            operand.tensor
-            for found in self.accumulations.values()
-            for operand, _ in found.diagonals
-            if self.steps[operand.tensor].kind == "contract"
-        }
+        self.sums = added(self.program)
+        self.unheld = passing(self.program, self.sums)
+        self.taken = taken_over(self.program, self.sums)
+        self.complements = complements(self.program, self.sums)
+        self.readers.update(found.p.tensor for found in self.complements.values())
         self.lines: list[Line] = []
         self.inlined: dict[str, Value] = {}
         self.named: dict[str, Value] = {
@@ -120,7 +123,8 @@ class _Writer:
 
     def take(self, step: Step) -> None:
         """Write a step, or keep its expression for its only reader."""
-        if step.name in self.deferred or (step.name in self.accumulations and self._accumulated(step)):
+        diagonal = on_diagonal(self.steps, Operand(step.name, step.edges))
+        if step.kind != "delta" and self._on_diagonals(step, diagonal):
             return
         value, comment = self.built(step)
         alone = self.structure == "tensor" and self.program.outputs[0].operand.tensor == step.name
@@ -131,47 +135,92 @@ class _Writer:
         else:
             self.assign(step.name, value, comment)
 
-    def _accumulated(self, step: Step) -> bool:
-        """Write a sum whose terms on diagonals are added there, in place; False where that cannot be."""
-        found = self.accumulations[step.name]
-        if not self._writable(found):
-            for operand, _ in found.diagonals:
-                if operand.tensor in self.deferred:
-                    self.deferred.remove(operand.tensor)
-                    self.take(self.steps[operand.tensor])
-            return False
-        self._start(step, found.rest)
-        for operand, diagonal in found.diagonals:
-            self._add_on_diagonal(step, operand, diagonal)
+    def _on_diagonals(self, step: Step, diagonal: Diagonal | None) -> bool:
+        """Write a step whose diagonals get lines of their own, or that nobody needs as an array."""
+        if step.name in self.sums:
+            self._accumulated(step)
+        elif step.name not in self.unheld:
+            if diagonal is None or len(diagonal.pairs) < 2 or step.kind == "scale":
+                return False
+            zero = self.library.full([self.program.sizes[edge] for edge in step.edges], 0.0)
+            self.assign(step.name, Value(zero, step.edges, fresh=True), "")
+            self._write_diagonal(step, Operand(step.name, step.edges), diagonal, put=True)
         return True
 
-    def _writable(self, found: Accumulation) -> bool:
-        """Whether what the other terms sum to is memory of its own."""
-        if len(found.rest) > 1:
-            return True
-        value = self.read(found.rest[0])
-        return value.fresh and not value.alias and value.constant is None
+    def _accumulated(self, step: Step) -> None:
+        """Write a sum whose terms on diagonals are added there."""
+        seen = list(zip(step.operands, self.sums[step.name], strict=True))
+        rest = tuple(operand for operand, diagonal in seen if diagonal is None)
+        self._start(step, rest)
+        for operand, diagonal in seen:
+            if diagonal:
+                self._write_diagonal(step, operand, diagonal)
 
     def _start(self, step: Step, rest: tuple[Operand, ...]) -> None:
-        """Give a name to the sum of the terms that are on no diagonal."""
-        if len(rest) == 1 and rest[0].tensor in self.named and rest[0].edges == step.edges:
+        """Give a name to the sum of the terms that are arrays, in memory that may be written to."""
+        name = rest[0].tensor
+        there = self.named.get(name) if step.name in self.taken and rest[0].edges == step.edges else None
+        if there and there.fresh and not there.alias:
             # The name it has already will do.
-            self.names[step.name] = self.names[rest[0].tensor]
-            self.named[step.name] = replace(self.named[rest[0].tensor], edges=step.edges)
+            self.names[step.name] = self.names[name]
+            self.named[step.name] = replace(there, edges=step.edges)
             return
+        edges = tuple(edge for edge in step.edges if any(edge in operand.edges for operand in rest))
+        self.steps[step.name] = replace(step, operands=rest, edges=edges)
+        value, _ = self.built(self.steps[step.name])
+        if len(rest) == 1 and rest[0].factor == 1:
+            value = permuted(self.library, without_repeats(self.library, self.read(rest[0])), edges)
+            own = step.name in self.taken or not self.library.in_place
+            value = value if own else replace(value, alias=True)
         self.steps[step.name] = replace(step, operands=rest)
-        self.assign(step.name, *self.built(self.steps[step.name]))
+        self.assign(step.name, self._own(value, rest, step.edges), self.comment(step.name, step.edges))
 
-    def _add_on_diagonal(self, step: Step, operand: Operand, diagonal: Diagonal) -> None:
-        """Write the line that adds to a diagonal of a sum that has a name."""
-        self.steps[step.name] = replace(step, operands=(operand,))
+    def _own(self, value: Value, rest: tuple[Operand, ...], edges: Edges) -> Value:
+        """A value with all these axes, and memory of its own where arrays change."""
+        shape = [self.program.sizes[edge] for edge in edges]
+        constant = self.inlined[rest[0].tensor].constant if rest[0].tensor in self.inlined else None
+        if len(rest) == 1 and constant is not None:
+            return Value(self.library.full(shape, constant * float(rest[0].factor)), edges, fresh=True)
+        code, own = value.code, value.fresh and not value.alias
+        if value.edges != edges:
+            inserted = self.library.insert(code, [edge not in value.edges for edge in edges])
+            code, own = self.library.expand(inserted, shape), False
+        if self.library.changing and not own:
+            code = self.library.method(code, "copy")
+        return Value(code, edges, fresh=True)
+
+    def _write_diagonal(self, step: Step, operand: Operand, diagonal: Diagonal, put: bool = False) -> None:
+        """Write the line that adds to diagonals of a tensor that has a name, or says what stands there."""
+        if operand.tensor != step.name:
+            self.steps[step.name] = replace(step, operands=(operand,))
+        name = self.names[step.name]
+        view, axes = self.library.view(name, step.edges, diagonal.pairs)
         while True:
-            value = self.read(diagonal.tensor) if diagonal.tensor else None
-            code = added_on_diagonal(self.library, self.names[step.name], step.edges, diagonal, value)
-            if len(code) <= LINE - 4 or not diagonal.tensor or not self._splittable(diagonal.tensor.tensor):
+            code, number = self._entries(step, diagonal, axes)
+            if put or step.name in self.complements:
+                plain = diagonal.tensor is None or self.read(diagonal.tensor).constant is not None
+                plain = plain and step.name not in self.complements
+                text = self.library.put_into(name, view, scaled(code, number), plain)
+            else:
+                text = self.library.add_to(name, view, code, number)
+            if len(text) <= LINE - 4 or not diagonal.tensor or not self._splittable(diagonal.tensor.tensor):
                 break
             self.assign_inlined(diagonal.tensor.tensor)
-        self.lines.append(Line("", code, self.comment(step.name, step.edges).replace("] = ", "] += ", 1)))
+        said = self.comment(step.name, step.edges)
+        self.lines.append(Line("", text, said if put else said.replace("] = ", "] += ", 1)))
+
+    def _entries(self, step: Step, diagonal: Diagonal, axes: Edges) -> tuple[Code, Fraction]:
+        """What a view with these axes gets, and how many times."""
+        found = self.complements.get(step.name)
+        parts = [self.read(diagonal.tensor)] if diagonal.tensor else []
+        if found:
+            p = self.read(found.p)
+            places = [place for place, edge in enumerate(p.edges) if edge in found.over]
+            parts.append(Value(self.library.complement(p.code, places), p.edges))
+        if not parts:
+            return literal(abs(diagonal.number)), Fraction(1 if diagonal.number > 0 else -1)
+        codes = [on_view(self.library, part, step.edges, diagonal, axes) for part in parts]
+        return reduce(product, codes), diagonal.number
 
     def built(self, step: Step) -> tuple[Value, str]:
         """The value of a step; operands that make its line too long, or are read twice, get their own."""
@@ -201,24 +250,13 @@ class _Writer:
 
     def _embedded(self, step: Step) -> Value | None:
         """The value of a step that puts a tensor on a diagonal, or None if the step does something else."""
-        if step.kind != "contract" or len(step.operands) != 2 or step.over:
+        found = on_diagonal(self.steps, Operand(step.name, step.edges)) if step.kind == "contract" else None
+        if found is None or found.tensor is None or len(found.pairs) > 1:
             return None
-        for operand, other in (step.operands, step.operands[::-1]):
-            number = self._diagonal(operand)
-            if number is not None and other.tensor in {*self.named, *self.inlined}:
-                value = self.read(other)
-                if value.constant is None:
-                    value = replace(value, code=scaled(value.code, number), fresh=value.fresh or number != 1)
-                    return embed(self.library, operand.edges, value, step.edges, self.program.sizes)
-        return None
-
-    def _diagonal(self, operand: Operand) -> Fraction | None:
-        """The number on the diagonal, if the operand is a multiple of the identity that has no name yet."""
-        step = self.steps.get(operand.tensor)
-        if step and step.kind == "scale" and operand.tensor in self.inlined and step.number:
-            inner = self.steps.get(step.operands[0].tensor)
-            return step.number if inner and inner.kind == "delta" else None
-        return Fraction(1) if step and step.kind == "delta" else None
+        value = self.read(found.tensor)
+        fresh = value.fresh or found.number != 1
+        value = replace(value, code=scaled(value.code, found.number), fresh=fresh)
+        return embed(self.library, found.pairs[0], value, step.edges, self.program.sizes)
 
     def read(self, operand: Operand) -> Value:
         """What an operand reads, its axes under the operand's labels."""
@@ -254,7 +292,7 @@ class _Writer:
 
     def formula(self, name: str, edges: tuple[str, ...], taken: frozenset[str], top: bool = False) -> Text:
         """A tensor under these labels: a name, or what it is made of where its expression is inlined."""
-        if not top and name not in self.inlined and name not in self.deferred:
+        if not top and name not in self.inlined and name not in self.unheld:
             return Text(indexed(self.names[name], edges))
         step = self.steps[name]
         labels = dict(zip(step.edges, edges, strict=True))

@@ -19,6 +19,7 @@ from tensorgrad_eg.expr.walk import parts_first
 from tensorgrad_eg.extract import Way
 from tensorgrad_eg.extract.alias import aliases
 from tensorgrad_eg.extract.extract import Extracted, Searched, extract
+from tensorgrad_eg.extract.readings import Reading
 from tensorgrad_eg.rules import Rule, RuleFile, rule_files, rules_of
 from tensorgrad_eg.rules.forms import DIRECTED, GATHERING, alone, words_in
 
@@ -315,24 +316,26 @@ def program_of(found: Extracted, roots: Sequence[str]) -> tuple[Dag, Symbols]:
         """What computes a class, with what is subtracted as it is; or what a class is another reading of."""
         if way(at).at != at:
             return [way(at).at]
-        signed = zip(way(at).node.children, way(at).signs, strict=True)
-        return [child if sign == 1 else _negated(priced.snapshot, child) for child, sign in signed]
+        return [one.at for one in way(at).readings if one.at is not None]
 
     wanted = {root: priced.snapshot.roots[root] for root in roots}
     for at in parts_first(wanted.values(), parts):
-        kids, chosen = [done[part] for part in parts(at)], way(at)
+        chosen = way(at)
         if chosen.at != at:
             names = dict(zip(priced.alias[chosen.at].axes, priced.alias[at].axes, strict=True))
-            done[at] = renamed(dag, kids[0], names, symbols)
+            done[at] = renamed(dag, done[chosen.at], names, symbols)
         else:
-            signed = zip(kids, chosen.signs, strict=True)
-            terms = [kid if sign == 1 else dag.put("scale", _MINUS, kid) for kid, sign in signed]
+            terms = [_term(dag, one, None if one.at is None else done[one.at]) for one in chosen.readings]
             node = chosen.node
             done[at] = dag.put(node.op, node.payload, *terms, free=priced.snapshot.free[at])
     dag.roots = {root: done[at] for root, at in wanted.items()}
     return dag, symbols
 
 
-def _negated(snapshot: Snapshot, at: int) -> int:
-    """The class that this one is minus of."""
-    return next(n.children[0] for n in snapshot.nodes[at] if n.op == "scale" and n.payload == _MINUS)
+def _term(dag: Dag, reading: Reading, at: int | None) -> int:
+    """A term as it is read."""
+    for pair in reversed(reading.pairs):
+        delta = dag.put("delta", pair)
+        at = delta if at is None else dag.put("contract", frozenset(), delta, at)
+    assert at is not None
+    return at if reading.factor == 1 else dag.put("scale", reading.factor, at)

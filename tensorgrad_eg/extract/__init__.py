@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from heapq import heappop, heappush
-from itertools import product
 from operator import itemgetter
 
 from tensorgrad_eg.egraph import Snapshot
 from tensorgrad_eg.errors import LostTermError
 from tensorgrad_eg.expr.operations import ENode
 from tensorgrad_eg.extract.alias import Alias, aliases
+from tensorgrad_eg.extract.readings import Reading, Readings
 from tensorgrad_eg.program.cost import flops
 
 
@@ -93,22 +93,17 @@ def _bound(priced: Priced, way: int, least: dict[int, int]) -> float:
 UNIT = 1000
 #: A way of a group: its price, its number, and the groups it reads.
 Option = tuple[int, int, tuple[int, ...]]
-#: A sum offers all readings of its children for so many that are there with both signs.
-_SIGNS = 3
 _FREE = frozenset({"variable", "delta", "number", "constant", "extent"})
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way to compute a group: a node of one of its classes.
-
-    `signs` holds, for a sum, the factor with which each child is read (a negated child is read for free).
-    """
+    """One way to compute a group: a node of one of its classes, and how that reads its children."""
 
     at: int
     node: ENode
     children: tuple[int, ...]
-    signs: tuple[int, ...] = ()
+    readings: tuple[Reading, ...]
 
 
 @dataclass
@@ -126,9 +121,13 @@ class Priced:
     group: list[int] = field(default_factory=list)
     units: list[int] = field(default_factory=list)
     constant: frozenset[int] = frozenset()
-    identities: frozenset[int] = frozenset()
     #: Prices of nodes by what they do and the edges they read and have: many nodes have the same.
     known: dict[tuple[object, ...], int] = field(default_factory=dict)
+
+    @cached_property
+    def terms(self) -> Readings:
+        """How sums may read their terms."""
+        return Readings(self.snapshot, self.alias)
 
     @cached_property
     def reads(self) -> list[tuple[int, ...]]:
@@ -177,7 +176,6 @@ def price(snapshot: Snapshot, sizes: Mapping[str, int], alias: dict[int, Alias] 
     alias = aliases(snapshot) if alias is None else alias
     priced = Priced(snapshot, alias, edge_sizes(snapshot, sizes))
     priced.constant = _constants(snapshot, alias)
-    priced.identities = _identities(snapshot, alias)
     rows: dict[tuple[int, tuple[int, ...]], tuple[int, Way]] = {}
     for at, nodes in snapshot.nodes.items():
         if at not in alias:
@@ -223,39 +221,6 @@ def _constants(snapshot: Snapshot, alias: dict[int, Alias]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _identities(snapshot: Snapshot, alias: dict[int, Alias]) -> frozenset[int]:
-    """Groups that are an identity, or a product of nothing but identities."""
-    found: set[int] = set()
-    grown = True
-    while grown:
-        grown = False
-        for at, nodes in snapshot.nodes.items():
-            if (
-                at in alias
-                and alias[at].group not in found
-                and any(_identity(snapshot, n, alias, found) for n in nodes)
-            ):
-                found.add(alias[at].group)
-                grown = True
-    return frozenset(found)
-
-
-def _identity(
-    snapshot: Snapshot, node: ENode, alias: dict[int, Alias], identities: set[int] | frozenset[int]
-) -> bool:
-    """Whether a node is written down: a delta, or an identity that is put on the diagonal of a delta."""
-    if node.op == "delta":
-        return True
-    if node.op != "contract" or node.payload or len(node.children) != 2:
-        return False
-    if not all(c in alias and alias[c].group in identities for c in node.children):
-        return False
-    return any(
-        any(n.op == "delta" for n in snapshot.nodes[one]) and not snapshot.free[one] <= snapshot.free[other]
-        for one, other in (node.children, node.children[::-1])
-    )
-
-
 def _folds(node: ENode, constants: set[int]) -> bool:
     arithmetic = node.op in ("scale", "power", "add", "apply") or (node.op == "contract" and not node.payload)
     return arithmetic and all(c in constants for c in node.children)
@@ -271,51 +236,29 @@ def _ways(priced: Priced, at: int, node: ENode) -> list[tuple[Way, int]]:
         and not all(c in priced.constant for c in node.children)
     ):
         return []
-    plain = Way(at, node, tuple(alias[c].group for c in node.children), (1,) * len(node.children))
+    plain = Way(at, node, tuple(alias[c].group for c in node.children), tuple(map(Reading, node.children)))
     ways = [(plain, UNIT * _node_price(priced, at, node) + 1)]
     if node.op == "add" and at not in priced.constant:
-        for kids in _signed(priced, node):
-            signs = tuple(1 if kid == c else -1 for kid, c in zip(kids, node.children, strict=True))
-            ways.append((Way(at, node, tuple(alias[k].group for k in kids), signs), ways[0][1]))
+        for read in priced.terms.of(node):
+            kids = tuple([alias[one.at].group for one in read if one.at is not None])
+            cost = UNIT * _sum_price(priced, at, read) if any(one.pairs for one in read) else ways[0][1] - 1
+            ways.append((Way(at, node, kids, read), cost + 1))
     return ways
 
 
-def _signed(priced: Priced, node: ENode) -> list[tuple[int, ...]]:
-    """What a sum may read with some children replaced by what they are minus of.
-
-    Of x and -x one may be all there is, or each may be computed in a way of its own: then both are offered,
-    unless there are too many of those.
-    """
-    options: list[tuple[int, ...]] = []
-    for child in node.children:
-        minus = _negated(priced.snapshot, child)
-        if minus is None or minus not in priced.alias:
-            options.append((child,))
-        else:
-            options.append((child, minus) if _stands(priced.snapshot, child) else (minus,))
-    if sum(len(option) > 1 for option in options) > _SIGNS:
-        options = [option[-1:] for option in options]
-    return [kids for kids in product(*options) if kids != node.children]
-
-
-def _stands(snapshot: Snapshot, at: int) -> bool:
-    """Whether a class is more than minus another."""
-    return any(node.op != "scale" or node.payload != Fraction(-1) for node in snapshot.nodes[at])
-
-
-def _negated(snapshot: Snapshot, at: int) -> int | None:
-    """The class that this one is minus of, if it is written so."""
-    for node in snapshot.nodes[at]:
-        if node.op == "scale" and node.payload == Fraction(-1):
-            return node.children[0]
-    return None
+def _sum_price(priced: Priced, at: int, read: Sequence[Reading]) -> int:
+    """The flops of a sum with terms on diagonals."""
+    free = priced.snapshot.free
+    edges = [free[at] if one.at is None else free[one.at] for one in read]
+    factors = [Fraction(1) if one.at is None else one.factor for one in read]
+    return flops("add", edges, free[at], (), priced.sizes, factors, [one.pairs for one in read])
 
 
 def _node_price(priced: Priced, at: int, node: ENode) -> int:
     """The flops of one node, in opt_einsum's unit."""
     if node.op in _FREE or node.op == "rename" or at in priced.constant:
         return 0
-    if node.op == "contract" and _identity(priced.snapshot, node, priced.alias, priced.identities):
+    if node.op == "contract" and priced.terms.identity(at, node):
         return 0
     snapshot = priced.snapshot
     over = node.over

@@ -103,8 +103,12 @@ def least(expressions: Sequence[Tensor], derived: Derived, sizes: Mapping[str, i
     for n, e in enumerate(expressions):
         at, group = snapshot.roots[f"out{n}"], priced.root(f"out{n}")
         zero = any(node.op == "number" for node in snapshot.nodes[at])
-        if again(e) and group not in priced.identities and not zero:
-            found[group] = math.prod(priced.sizes[label] for label in snapshot.free[at])
+        written = any(priced.terms.identity(at, node) for node in snapshot.nodes[at])
+        if again(e) and not written and not zero:
+            sizes_of = [priced.sizes[label] for label in snapshot.free[at]]
+            operations = {derived.dag.nodes[part].op for part in derived.dag.reachable([at])}
+            # What is added on a diagonal may be all that is computed: one entry for edges of one size.
+            found[group] = math.prod(set(sizes_of) if operations >= {"add", "delta"} else sizes_of)
     return sum(found.values()) + _once(expressions, derived, sizes)
 
 

@@ -84,7 +84,7 @@ def orders_of(program: Program, classes: Mapping[str, int], known: ClassOrders) 
     return {
         step.name: _axes(step.edges, known[classes[step.name]])
         for step in program.steps
-        if classes[step.name] in known
+        if classes.get(step.name) in known
     }
 
 

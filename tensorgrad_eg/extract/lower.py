@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import prod
 
 from tensorgrad_eg.egraph import constant_value
 from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.extract import Priced, Way
+from tensorgrad_eg.extract.readings import Reading
 from tensorgrad_eg.extract.search import Solution
 from tensorgrad_eg.program import Input, Operand, Output, Program, Step
-
-#: The factors with which a term is read: as it is, or negated.
-_FACTORS = {sign: Fraction(sign) for sign in (1, -1)}
 
 
 def _lower(
@@ -38,7 +37,9 @@ def with_classes(
     outputs: Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]],
     symbols: dict[str, int],
 ) -> tuple[Program, dict[str, int]]:
-    """The same, and for every step the class whose tensor it is, under the names of its edges there.
+    """The same, and the class whose tensor a step is, under the names of its edges there.
+
+    What puts a term of a sum on a diagonal is not looked up: it is no tensor that anyone computes.
 
     Example: see `tensorgrad_eg.api`, which is where all the parts meet.
     """
@@ -50,7 +51,7 @@ def with_classes(
         results.append(Output(work.read(at), labels, names))
     program = Program(tuple(inputs), tuple(work.steps), tuple(results), work.label_sizes(results), symbols)
     classes = {name: work.way(group).at for group, name in work.names.items()}
-    return program, {step.name: classes[step.name] for step in program.steps}
+    return program, {step.name: classes[step.name] for step in program.steps if step.name in classes}
 
 
 @dataclass
@@ -61,6 +62,7 @@ class _Lowering:
     taken: frozenset[str]
     steps: list[Step] = field(default_factory=list)
     names: dict[int, str] = field(default_factory=dict)
+    deltas: dict[int, str] = field(default_factory=dict)
 
     def way(self, group: int) -> Way:
         return self.priced.ways[self.solution.choice[group]]
@@ -78,14 +80,14 @@ class _Lowering:
             else:
                 stack.extend(reversed(missing))
 
-    def read(self, at: int, factor: Fraction = _FACTORS[1]) -> Operand:
+    def read(self, at: int) -> Operand:
         """A class as an operand: its group's tensor under this class's labels."""
         alias = self.priced.alias[at]
         way = self.way(alias.group)
         if way.node.op == "variable":
             labels = dict(zip(self.priced.alias[way.at].axes, alias.axes, strict=True))
-            return Operand(self.names[alias.group], tuple([labels[a] for a in way.node.axes]), factor)
-        return Operand(self.names[alias.group], alias.axes, factor)
+            return Operand(self.names[alias.group], tuple([labels[a] for a in way.node.axes]))
+        return Operand(self.names[alias.group], alias.axes)
 
     def label_sizes(self, outputs: Sequence[Output]) -> dict[str, int]:
         used = {edge for step in self.steps for edge in step.labels}
@@ -119,30 +121,49 @@ class _Lowering:
 
     def _step(self, name: str, way: Way, axes: tuple[str, ...]) -> Step:
         node, payload = way.node, way.node.payload
-        kids = self._children(way)
-        operands = tuple([self.read(c, _FACTORS[s]) for c, s in zip(kids, way.signs, strict=True)])
-        over = tuple(sorted(node.over))
+        operands = tuple([self._term(reading) for reading in way.readings])
+        idle = node.over - {edge for operand in operands for edge in operand.edges}
+        over = tuple(sorted(node.over - idle))
+        if idle and node.op in ("contract", "reduce"):
+            # What has turned out to be constant along an edge is summed over it: as often as that is long.
+            several = over or len(operands) > 1
+            inner = self._private(node.op, operands, axes, over) if several else operands[0]
+            times = Fraction(prod(self.priced.sizes[edge] for edge in idle))
+            return Step(name, "scale", (inner,), axes, number=times)
         return Step(
             name,
             node.op,
             operands,
             axes,
-            over=over,
+            over=tuple(sorted(node.over)),
             function=payload if isinstance(payload, str) else "",
             number=payload if isinstance(payload, Fraction) else None,
         )
 
-    def _children(self, way: Way) -> list[int]:
-        """The classes read: those of the node, a negated one replaced by what it negates."""
-        snapshot = self.priced.snapshot
-        kids = []
-        for child, sign in zip(way.node.children, way.signs, strict=True):
-            if sign == 1:
-                kids.append(child)
-                continue
-            node = next(n for n in snapshot.nodes[child] if n.op == "scale" and n.payload == Fraction(-1))
-            kids.append(node.children[0])
-        return kids
+    def _term(self, reading: Reading) -> Operand:
+        """A term as it is read; what puts it on diagonals are steps that no one else reads."""
+        found = None if reading.at is None else self.read(reading.at)
+        for pair in reversed(reading.pairs):
+            delta = self._delta(pair)
+            edges = (*found.edges, *(edge for edge in pair if edge not in found.edges)) if found else ()
+            found = self._private("contract", (delta, found), edges) if found else delta
+        assert found is not None
+        return replace(found, factor=reading.factor)
+
+    def _delta(self, pair: tuple[str, str]) -> Operand:
+        """The identity of a size, the same for all sums."""
+        size = self.priced.sizes[pair[0]]
+        if size not in self.deltas:
+            self.deltas[size] = self._private("delta", (), pair).tensor
+        return Operand(self.deltas[size], pair)
+
+    def _private(
+        self, kind: str, operands: tuple[Operand, ...], edges: tuple[str, ...], over: tuple[str, ...] = ()
+    ) -> Operand:
+        """A step that is no class of its own."""
+        name = fresh(f"d{len(self.steps)}", self.taken)
+        self.steps.append(Step(name, kind, operands, tuple(dict.fromkeys(edges)), over=over))
+        return Operand(name, self.steps[-1].edges)
 
     def _constant(self, group: int) -> tuple[Fraction | float, str]:
         """The value of a number made of numbers, and how it is written."""

@@ -5,7 +5,8 @@ A contraction costs the product of all its sizes, twice that if something is sum
 functions count per element, and so does packing a symmetric pair or unpacking it; renaming, reading (a
 diagonal, too) and constants are free. So are identities, and identities that are put on the diagonal of
 another one: they are written down, and no number in them has to be computed. For the same reason a tensor
-that is put on several diagonals is paid once, at its full size.
+that is put on several diagonals is paid once, at its full size. A term of a sum that is on diagonals is added
+there: it costs as many additions as it has entries there, and is no array.
 
 A product of two arrays, given the order of their axes, has a price of its own, by which layouts are chosen
 and source is written: in elements moved (about half a nanosecond each), without what every form shares, the
@@ -26,9 +27,10 @@ from math import prod
 from typing import Self
 
 from tensorgrad_eg.expr.operations import OPERATIONS, Work
-from tensorgrad_eg.program import PACKING, Program, Step
+from tensorgrad_eg.program import PACKING, Operand, Program, Step
+from tensorgrad_eg.program import diagonals as on
+from tensorgrad_eg.program.diagonals import Edges, Pair, Readings, merged, on_diagonal
 
-Edges = tuple[str, ...]
 START = {
     "elementwise": 4_000,
     "matmul": 4_000,
@@ -80,31 +82,51 @@ def flops(
     over: Collection[str],
     sizes: Mapping[str, int],
     factors: Sequence[Fraction | int] = (),
+    diagonals: Sequence[Sequence[Pair]] = (),
 ) -> int:
     """The cost of one operation; `factors` are those of the operands of an addition.
 
-    >>> sizes = {"i": 3, "k": 4}
+    `diagonals` are the deltas of its operands: what has some is added there, and only the others as arrays.
+
+    >>> sizes = {"i": 3, "j": 3, "k": 4}
     >>> flops("contract", ["ik", "k"], "i", "k", sizes), flops("contract", ["ik", "k"], "ik", "", sizes)
     (24, 12)
     >>> flops("add", ["i", "i"], "i", "", sizes, (1, -1)), flops("add", ["i", "i"], "i", "", sizes, (1, 2))
     (3, 6)
+    >>> flops("add", ["ij", "ij"], "ij", "", sizes, (1, 1), [[], [("i", "j")]])
+    3
     """
     out = elements(out_edges, sizes)
     if kind in PACKING:
         return out
     if kind not in OPERATIONS:
         raise ValueError(f"no cost is known for a step of kind {kind!r}")
-    read = elements((edge for edges in operand_edges for edge in edges), sizes)
-    scaled = [edges for edges, factor in zip(operand_edges, factors, strict=False) if abs(factor) != 1]
-    factored = sum(elements(edges, sizes) for edges in scaled)
-    work = Work(read, out, len(operand_edges), bool(over), factored, elements(over, sizes))
-    return OPERATIONS[kind].price(work)
+    pairs = diagonals or [()] * len(operand_edges)
+    dense = [edges for edges, own in zip(operand_edges, pairs, strict=True) if not own]
+    read = elements((edge for edges in dense for edge in edges), sizes)
+    scaled = factored = 0
+    for edges, factor, own in zip(operand_edges, factors, pairs, strict=False):
+        entries = elements(merged(out_edges, own).values() if own else edges, sizes)
+        scaled += entries * bool(own)
+        factored += entries * (abs(factor) != 1)
+    work = Work(read, out, len(dense), bool(over), factored, elements(over, sizes))
+    return OPERATIONS[kind].price(work) + scaled
 
 
-def step_flops(step: Step, sizes: Mapping[str, int]) -> int:
-    """The cost of one step of a program."""
-    factors = [operand.factor for operand in step.operands]
-    return flops(step.kind, [o.edges for o in step.operands], step.edges, step.over, sizes, factors)
+def step_flops(step: Step, sizes: Mapping[str, int], readings: Readings = ()) -> int:
+    """The cost of one step of a program; `readings` say which terms of a sum are added on diagonals."""
+    seen = readings or [None] * len(step.operands)
+    # A multiple of the identity is a number.
+    factors = [
+        Fraction(1)
+        if diagonal and diagonal.tensor is None
+        else diagonal.number
+        if diagonal
+        else operand.factor
+        for operand, diagonal in zip(step.operands, seen, strict=True)
+    ]
+    pairs = [diagonal.pairs if diagonal else () for diagonal in seen]
+    return flops(step.kind, [o.edges for o in step.operands], step.edges, step.over, sizes, factors, pairs)
 
 
 def costs(program: Program) -> dict[str, int]:
@@ -117,50 +139,18 @@ def costs(program: Program) -> dict[str, int]:
     >>> costs(Program((), (one, two, both), (), dict.fromkeys("ijkl", 3)))
     {'d': 0, 'e': 0, 'de': 0}
     """
-    deltas: set[str] = set()
-    identities: set[str] = set()
-    diagonals: dict[str, str] = {}  # what is put on a diagonal, by the step that does it
+    sums = on.added(program)
+    unheld = on.passing(program, sums)
+    steps: dict[str, Step] = {}
     found: dict[str, int] = {}
     for step in program.steps:
-        product = step.kind == "contract" and not step.over
-        view = product and len(step.operands) == 1  # a diagonal that is read
-        if step.kind == "delta":
-            deltas.add(step.name)
-        placed = _on_diagonal(step, deltas) if product else None
-        if step.kind == "delta" or (product and _all_in(step, identities) and (view or placed)):
-            identities.add(step.name)
-        elif placed:
-            diagonals[step.name] = placed
-        free = view or step.name in identities
-        found[step.name] = 0 if free else step_flops(step, program.sizes)
-    return {**found, **dict.fromkeys(_in_passing(program, diagonals), 0)}
-
-
-def _in_passing(program: Program, diagonals: Mapping[str, str]) -> Iterator[str]:
-    """What is put on a diagonal only to be put on another one: all of that is written down once."""
-    elsewhere = {out.operand.tensor for out in program.outputs}
-    for step in program.steps:
-        elsewhere.update(o.tensor for o in step.operands if o.tensor != diagonals.get(step.name))
-    for name in diagonals:
-        if name not in elsewhere and name in diagonals.values():
-            yield name
-
-
-def _all_in(step: Step, names: Collection[str]) -> bool:
-    return all(operand.tensor in names for operand in step.operands)
-
-
-def _on_diagonal(step: Step, deltas: Collection[str]) -> str | None:
-    """The tensor that a product of two puts on the diagonal of a delta, as it is written in code.
-
-    What has both edges of the delta is multiplied by zeros and ones instead.
-    """
-    if len(step.operands) != 2:
-        return None
-    for one, other in (step.operands, step.operands[::-1]):
-        if one.tensor in deltas and len(set(one.edges)) == 2 and not set(one.edges) <= set(other.edges):
-            return other.tensor
-    return None
+        steps[step.name] = step
+        own = on_diagonal(steps, Operand(step.name, step.edges)) if step.kind == "contract" else None
+        # A diagonal that is read, or an identity that is written down.
+        view = step.kind == "contract" and not step.over and len(step.operands) == 1
+        free = view or step.name in unheld or (own is not None and own.tensor is None and own.number == 1)
+        found[step.name] = 0 if free else step_flops(step, program.sizes, sums.get(step.name, ()))
+    return found
 
 
 def total_flops(program: Program) -> int:
@@ -172,16 +162,35 @@ def total_flops(program: Program) -> int:
     return sum(costs(program).values())
 
 
-def _last_uses(program: Program) -> dict[str, int]:
-    """For each step that is read, the number of the last step that reads it; outputs are read after the last
-    step.
+def held(program: Program) -> dict[str, int]:
+    """How many elements each step holds that it did not find in memory.
+
+    >>> held(Program((), (Step("d", "delta", (), ("i", "j")),), (), {"i": 3, "j": 3}))
+    {'d': 0}
     """
-    names = {step.name for step in program.steps}
-    found: dict[str, int] = {}
-    for number, step in enumerate(program.steps):
-        found.update({operand.tensor: number for operand in step.operands if operand.tensor in names})
-    after = len(program.steps)
-    found.update({out.operand.tensor: after for out in program.outputs if out.operand.tensor in names})
+    sums = on.added(program)
+    free = on.passing(program, sums) | set(on.taken_over(program, sums))
+    return {
+        step.name: 0 if step.name in free else elements(step.edges, program.sizes) for step in program.steps
+    }
+
+
+def _last_uses(program: Program) -> dict[str, int]:
+    """For each step the number of the last step that reads it; outputs are read after the last step.
+
+    What is on a diagonal is read when that is, and memory that is taken over lives on.
+    """
+    sums = on.added(program)
+    views, same = on.passing(program, sums), on.taken_over(program, sums)
+    found: dict[str, int] = {step.name: number for number, step in enumerate(program.steps)}
+    found.update(
+        {out.operand.tensor: len(program.steps) for out in program.outputs if out.operand.tensor in found}
+    )
+    for number, step in reversed(list(enumerate(program.steps))):
+        for operand in step.operands:
+            if operand.tensor in found:
+                later = step.name in views or same.get(step.name) == operand.tensor
+                found[operand.tensor] = max(found[operand.tensor], found[step.name] if later else number)
     return found
 
 
@@ -192,11 +201,10 @@ def peak_elements(program: Program) -> int:
     >>> peak_elements(Program((), (), (), {}))
     0
     """
-    uses = _last_uses(program)
-    volume = {step.name: elements(step.edges, program.sizes) for step in program.steps}
+    uses, volume = _last_uses(program), held(program)
     freed: dict[int, list[str]] = {}
-    for number, step in enumerate(program.steps):
-        freed.setdefault(uses.get(step.name, number), []).append(step.name)
+    for step in program.steps:
+        freed.setdefault(uses[step.name], []).append(step.name)
     alive = peak = 0
     for number, step in enumerate(program.steps):
         alive += volume[step.name]

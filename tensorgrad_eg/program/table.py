@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.expr.printing import Look, Text, indexed, multiple, written
 from tensorgrad_eg.program import PACKING, Output, Program, Step
-from tensorgrad_eg.program.cost import costs, distinct, elements, lone, total_flops
+from tensorgrad_eg.program.cost import costs, distinct, held, lone, total_flops
+from tensorgrad_eg.program.diagonals import added, passing
 
 
 def blas(step: Step) -> str:
@@ -90,20 +91,22 @@ def _result_text(program: Program, out: Output, name: str) -> str:
 
 def _step_rows(program: Program, names: Sequence[str]) -> list[list[str]]:
     """The header and a row for every step."""
-    needed, price = _served(program, names), costs(program)
+    needed, price, size = _served(program, names), costs(program), held(program)
+    views = passing(program, added(program))
     rows = [["step", "formula", "scaling", "kernel", "flops", "elements", "for"]]
     for number, step in enumerate(program.steps, 1):
         cost = f"{price[step.name]:,}"
-        size = f"{elements(step.edges, program.sizes):,}"
         uses = ", ".join(needed[step.name])
-        rows.append([str(number), step_text(step), str(len(step.labels)), blas(step), cost, size, uses])
+        kernel = "VIEW" if step.name in views and step.kind != "delta" else blas(step)
+        cells = [str(number), step_text(step), str(len(step.labels)), kernel, cost, f"{size[step.name]:,}"]
+        rows.append([*cells, uses])
     return rows
 
 
 def _summary(program: Program, baseline: int, modes: Mapping[str, int], peak: int) -> list[tuple[str, str]]:
     """The lines above the table: a name and a value each."""
     flops = total_flops(program)
-    volumes = [elements(step.edges, program.sizes) for step in program.steps]
+    volumes = held(program).values()
     scaling = max((len(step.labels) for step in program.steps), default=0)
     count = len(program.steps)
     lines = [("Plan", f"{flops:,} flops in {count} step{'' if count == 1 else 's'}")]
@@ -150,7 +153,7 @@ def table(program: Program, names: Sequence[str], baseline: int, modes: Mapping[
         return head
     rows = _step_rows(program, names)
     flops = total_flops(program)
-    written = sum(elements(step.edges, program.sizes) for step in program.steps)
+    written = sum(held(program).values())
     rows.append(["", "total", "", "", f"{flops:,}", f"{written:,}", ""])
     return f"{head}\n\n{columns(rows, '><><>><')}"
 
