@@ -298,7 +298,7 @@ def plan_for(
     import_engine()
     deadline = deadline.at_least(_AFTER_IMPORT)
     with patient(), deadline.heard(), shown() as progress:
-        own = engines(options, deadline)
+        own = engines(options, deadline, expressions)
         found = search(expressions, structure, sizes, options, own, progress)
         return _planned(found, sizes, deadline, progress, own)
 
@@ -383,7 +383,7 @@ def _trial(options: Options, part: Tensor, sizes: Mapping[str, int], seconds: fl
     own = replace(options, assume=facts, verify=False, extract="greedy", seconds=seconds)
     try:
         limit = Deadline.of(seconds)
-        found = search([part], "tensor", sizes, own, engines(own, limit))
+        found = search([part], "tensor", sizes, own, engines(own, limit, [part]))
     except TensorgradError:
         return None
     try:

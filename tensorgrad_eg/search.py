@@ -24,6 +24,7 @@ from tensorgrad_eg.egraph.engine import Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report
 from tensorgrad_eg.errors import TensorgradError
 from tensorgrad_eg.expr import Tensor, variables
+from tensorgrad_eg.expr.walk import words
 from tensorgrad_eg.extract.baseline import Modes, least
 from tensorgrad_eg.extract.bracketing import bracketed
 from tensorgrad_eg.extract.extract import Extracted, Searched, timed
@@ -224,10 +225,11 @@ class Search:
         return Baseline(cost, {"reverse": cost})
 
 
-def engines(options: Options, deadline: Deadline) -> Engines:
-    """The engines for a search with these options."""
+def engines(options: Options, deadline: Deadline, expressions: Sequence[Tensor]) -> Engines:
+    """The engines for a search of these expressions with these options."""
     facts = {"facts"} if options.assume else set()
-    return Engines(rule_files(options.rules), deadline=deadline, rulesets=DERIVE | SEARCH | facts)
+    rulesets = DERIVE | SEARCH | facts
+    return Engines(rule_files(options.rules), deadline=deadline, rulesets=rulesets, words=words(expressions))
 
 
 def search(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import mpmath
 import numpy as np
 from hypothesis import strategies as st
 
@@ -16,9 +17,12 @@ from tensorgrad_eg.expr import (
     Constant,
     Contract,
     Delta,
+    Entrywise,
     Extent,
+    Fibre,
     LogSumExp,
     Number,
+    Polygamma,
     Power,
     Reduce,
     Rename,
@@ -45,8 +49,31 @@ FUNCTIONS = {
     "sin": np.sin,
     "cos": np.cos,
     "erf": np.vectorize(math.erf, otypes=[float]),
+    "nonzero": lambda x: np.where(x == 0, 0.0, 1.0),
     "abs": lambda x: np.where(x < 0, -x, x),
     "sign": lambda x: np.where(x > 0, 1.0, np.where(x < 0, -1.0, 0.0)),
+    "tan": lambda x: np.sin(x) / np.cos(x),
+    "arcsin": np.vectorize(math.asin, otypes=[float]),
+    "arccos": np.vectorize(math.acos, otypes=[float]),
+    "arctan": np.vectorize(math.atan, otypes=[float]),
+    "sinh": lambda x: (np.exp(x) - np.exp(-x)) / 2,
+    "cosh": lambda x: (np.exp(x) + np.exp(-x)) / 2,
+    "expm1": np.vectorize(math.expm1, otypes=[float]),
+    "log1p": np.vectorize(math.log1p, otypes=[float]),
+    "lgamma": np.vectorize(math.lgamma, otypes=[float]),
+    "digamma": np.vectorize(lambda x: float(mpmath.digamma(x)), otypes=[float]),
+}
+
+
+SEVERAL = {
+    "greater": lambda a, b: a > b,
+    "greater_equal": lambda a, b: a >= b,
+    "equal": lambda a, b: a == b,
+    "maximum": lambda a, b: (a + b + np.abs(a - b)) / 2,
+    "minimum": lambda a, b: (a + b - np.abs(a - b)) / 2,
+    "where": lambda c, a, b: a * (c != 0) + b * (c == 0),
+    "raised": lambda a, b: np.exp(b * np.log(a)),
+    "huber": lambda a, b: np.minimum(np.abs(a), b) * (np.abs(a) - np.minimum(np.abs(a), b) / 2),
 }
 
 
@@ -106,6 +133,17 @@ def _value(
         case Rename(arg, mapping):
             names = [dict(mapping).get(edge, edge) for edge in arg.edges]
             return value[arg].transpose([names.index(edge) for edge in node.edges])
+        case Polygamma(order, arg):
+            return np.asarray(np.vectorize(lambda x: float(mpmath.psi(int(order), x)))(value[arg]))
+        case Fibre("prod_others", over, arg):
+            axis = arg.edges.index(*over)
+            parts = [np.prod(np.delete(value[arg], n, axis), axis) for n in range(value[arg].shape[axis])]
+            return np.stack(parts, axis)
+        case Fibre(name, over, arg):
+            axes = tuple(arg.edges.index(edge) for edge in over)
+            return np.asarray((np.max if name == "amax" else np.prod)(value[arg], axis=axes))
+        case Entrywise(name, args):
+            return np.asarray(SEVERAL[name](*(spread(arg, list(node.edges)) for arg in args)), float)
         case Apply(function, arg):
             return FUNCTIONS[function](value[arg])
         case Power(arg, exponent):

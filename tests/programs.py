@@ -19,6 +19,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "cos": math.cos,
     "erf": math.erf,
     "exp": math.exp,
+    "arctan": math.atan,
     "relu": lambda x: max(x, 0.0),
     "sigmoid": lambda x: 1 / (1 + math.exp(-x)) if x > 0 else math.exp(x) / (1 + math.exp(x)),
     "sign": lambda x: float((x > 0) - (x < 0)),
@@ -26,6 +27,14 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "softplus": lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))),
     "step": lambda x: float(x > 0),
     "tanh": math.tanh,
+}
+
+
+#: Operations on two tensors, entry by entry.
+SEVERAL: dict[str, Callable[[Any, Any], Any]] = {
+    "maximum": max,
+    "minimum": min,
+    "huber": lambda x, bound: x * x / 2 if abs(x) <= bound else bound * (abs(x) - bound / 2),
 }
 
 
@@ -52,7 +61,7 @@ class Builder:
         given = [*factors, *[1] * (len(read) - len(factors))]
         used = tuple(Operand(n, tuple(e), Fraction(f)) for (n, e), f in zip(read, given, strict=True))
         labels = tuple(dict.fromkeys(edge for operand in used for edge in operand.edges))
-        kept = tuple(edge for edge in labels if kind == "softmax" or edge not in over)
+        kept = tuple(edge for edge in labels if kind in ("softmax", "prod_others") or edge not in over)
         name = f"s{len(self.steps)}"
         self.edges[name] = tuple(fields.pop("edges", kept))
         self.steps.append(Step(name, kind, used, self.edges[name], tuple(sorted(over)), **fields))
@@ -138,6 +147,15 @@ def _value(program: Program, step: Step, values: Sequence[Any]) -> Any:
         return _einsum([np.linalg.det(_einsum(values, edges, [*rest, *step.over]))], [rest], step.edges)
     if step.kind in ("softmax", "logsumexp"):
         return _normalised(step, values[0], edges[0])
+    if step.kind in ("amax", "prod", "prod_others"):
+        return _fibre(step, values[0], edges[0])
+    if step.kind in SEVERAL:
+        ones = np.ones(shape)
+        spread = [
+            _einsum([value, ones], [one, step.edges], step.edges)
+            for value, one in zip(values, edges, strict=True)
+        ]
+        return np.vectorize(SEVERAL[step.kind], otypes=[float])(*spread)
     value = _einsum(values, edges, step.edges)
     if step.kind == "scale":
         return float(step.number or 0) * value
@@ -154,6 +172,19 @@ def _normalised(step: Step, value: Any, edges: Sequence[str]) -> Any:
     if step.kind == "logsumexp":
         return _einsum([np.log(total)], [rest], step.edges)
     return _einsum([exponentials, 1 / total], [labels, rest], step.edges)
+
+
+def _fibre(step: Step, value: Any, edges: Sequence[str]) -> Any:
+    labels = list(dict.fromkeys(edges))
+    full = _einsum([value], [edges], labels)
+    axes = tuple(labels.index(edge) for edge in step.over)
+    if step.kind != "prod_others":
+        rest = [edge for edge in labels if edge not in step.over]
+        ended = np.max(full, axis=axes) if step.kind == "amax" else np.prod(full, axis=axes)
+        return _einsum([ended], [rest], step.edges)
+    (axis,) = axes
+    parts = [np.prod(np.delete(full, n, axis), axis) for n in range(full.shape[axis])]
+    return _einsum([np.stack(parts, axis)], [labels], step.edges)
 
 
 def _packed(step: Step, value: Any, edges: Sequence[str]) -> Any:
@@ -264,8 +295,13 @@ def _random_operand(draw: st.DrawFn, builder: Builder) -> tuple[str, tuple[str, 
     return name, edges
 
 
+#: Operations that jump, have poles, or have no real value everywhere.
+_JUMPING = ("greater", "greater_equal", "equal", "where", "raised", "polygamma")
+_FIBRES = ("reduce", "softmax", "logsumexp", "amax", "prod", "prod_others")
+
+
 def _random_step(draw: st.DrawFn, builder: Builder) -> None:
-    kind = draw(st.sampled_from(["contract"] * 3 + list(kinds())))
+    kind = draw(st.sampled_from(["contract"] * 3 + [kind for kind in kinds() if kind not in _JUMPING]))
     if kind in ("pack", "unpack"):
         _random_half(draw, builder)
         return
@@ -275,22 +311,24 @@ def _random_step(draw: st.DrawFn, builder: Builder) -> None:
     if kind == "delta":
         builder.delta(draw(st.sampled_from(["iI", "jJ", "Kk"])))
         return
-    count = 2 if kind == "contract" else draw(st.integers(2, 3)) if kind == "add" else 1
+    pairs = ("contract", *SEVERAL)
+    count = 2 if kind in pairs else draw(st.integers(2, 3)) if kind == "add" else 1
     operands = [_random_operand(draw, builder) for _ in range(count)]
     labels = sorted({label for _, edges in operands for label in edges})
     over: list[str] = []
-    if kind in ("contract", "reduce", "softmax", "logsumexp") and labels:
+    if kind in ("contract", *_FIBRES) and labels:
         shared = [label for label in labels if all(label in edges for _, edges in operands)] or labels
         pool = shared if draw(st.integers(0, 3)) else labels
-        over = draw(st.lists(st.sampled_from(pool), unique=True, max_size=3))
+        most = 1 if kind in ("prod", "prod_others") else 3
+        over = draw(st.lists(st.sampled_from(pool), unique=True, max_size=most))
     if OPERATIONS[kind].matrix:
         # Only determinants: what else is made of a matrix is no number close to a singular one.
         over = draw(st.sampled_from([[*pair] for pair in ("Ii", "Jj", "Kk") if {*pair} <= {*labels}] or [[]]))
         kind = "det"
-    if kind in ("reduce", "softmax", "logsumexp", "det") and not over:
+    if kind in (*_FIBRES, "det") and not over:
         kind = "scale"
     fields: dict[str, Any] = {}
-    kept = [label for label in labels if kind == "softmax" or label not in over]
+    kept = [label for label in labels if kind in ("softmax", "prod_others") or label not in over]
     fields["edges"] = draw(st.permutations(kept))
     if kind == "add":
         fields["factors"] = [draw(st.sampled_from([1, -1, 2, Fraction(-1, 3)])) for _ in operands]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import tensorgrad_eg as tg
 from tensorgrad_eg import Tensor, Variable
 from tensorgrad_eg import functions as F
-from tensorgrad_eg.expr import Constant, Number, build
+from tensorgrad_eg.expr import Apply, Constant, Entrywise, Number, build
+from tensorgrad_eg.expr.operations import on_several
 
 SIZES = {"n": 3, "m": 2, "N": 12, "K": 10}
 
@@ -110,6 +113,8 @@ FUNCTIONS: dict[str, Tensor | list[Tensor]] = {
             F.cos,
             F.erf,
             F.gelu,
+            *(F.tan, F.sinh, F.cosh, F.expm1, F.arctan, F.log1p, F.lgamma, F.digamma),
+            *(F.arcsin, F.arccos),
         )
     ],
     "log-sum-exps without means": [
@@ -184,7 +189,54 @@ EDGES: dict[str, Tensor | list[Tensor]] = {
         F.sum(F.softmax(D, *"ibj"), "j").grad(D),
     ],
 }
+same = A - A + x  # the same along j, which nobody sees before it is in normal form
+CHOICES: dict[str, Tensor | list[Tensor]] = {
+    "choices": [
+        _hessian(F.where(x > y, x**3, F.where(x >= 0, x * y, F.where(F.equal(x, y), x, y))), x),
+        F.where(x, y, y),
+        F.sum(2**x).grad(x),
+        F.where(x, 2, 3),
+        F.clip(x, -1, 1).sum().grad(x),
+        F.elu(x).sum().grad(x),
+    ],
+    "numbers that two tensors turn out to be": [F.maximum(x, x), F.minimum(x, x), y ** (x - x + 2)],
+    "masks": [
+        F.where(x > y, 1, 2) + F.where(x >= y, 1, 2) + F.where(F.equal(x, y), 1, 2),
+        Apply("nonzero", F.sin(x)).grad(x),
+    ],
+    "largest": [
+        _hessian(F.amax(x * y, "i") ** 2, x),
+        tg.jvp(F.amax(A, "j"), A, B),
+        F.amax(A * x, "j") @ F.amin(B, "j"),
+        F.amax(same, "j"),
+        F.amax(same, "i", "j"),
+        F.amax(F.sum(same * 0, "i"), "j"),
+        *((f * f.rename(i=k)).grad(x) for f in [F.amax(A * x, "j")] for k in "kj"),
+        ij * (kl * F.amax(x, "i")),
+    ],
+    "products": [
+        _hessian(F.prod(x * y, "i") * s, x),
+        _hessian(F.prod(x, "i"), x).grad(x),
+        tg.jvp(F.prod(A, "j"), A, B),
+        tg.jvp(F.prod_others(A, "j"), A, B),
+        F.sum(F.prod_others(x, "i") * y).grad(x),
+        F.prod(same, "j"),
+        F.prod_others(same, "j"),
+        *((f * f.rename(i=k)).grad(x) for f in [F.prod(A * x, "j")] for k in "kj"),
+        *((f * f.rename(i="k")).grad(x) for f in [F.prod_others(A * x, "j").sum("j")]),
+        F.prod_others(A, "i").rename(i="k") @ F.prod(B.rename(i="k"), "k"),
+        ij * (kl * F.prod(x, "i")),
+        F.prod_others(x, "i") * ij,
+    ],
+}
 DERIVATIVES: dict[str, Tensor | list[Tensor]] = {
+    "polygamma functions": [
+        tg.jvp(F.polygamma(1, F.exp(x)), x, y),
+        F.sum(F.polygamma(1, F.exp(x))).grad(x),
+        ij * (kl * F.polygamma(1, x).rename(i="k")),
+        F.polygamma(1, F.exp(x)) * y * F.polygamma(2, y),
+        *((f * f.rename(i="k")).grad(x) for f in [F.polygamma(1, F.exp(A * x)).sum("j")]),
+    ],
     "quotients": [tg.jvp(F.sin(x) / (1 + x**2), x, y), tg.jvp((1 + x**2) ** -1 * F.sin(x), x, y)],
     "reciprocal roots": [F.sum(1 / F.sqrt(1 + x**2)).grad(x), tg.jvp(1 / F.sqrt(1 + x**2), x, y)],
     "softmax over a batch": [
@@ -214,6 +266,26 @@ DERIVATIVES: dict[str, Tensor | list[Tensor]] = {
     "attention": tg.hessian(
         F.frobenius2(F.softmax(X @ A @ X.rename(b="c", i="j"), "c") @ X.rename(b="c")), A
     ),
+}
+
+
+def _everywhere(name: str, arity: int) -> list[Tensor]:
+    """An operation on several tensors, with one tensor in each choice of places, renamed and with a delta."""
+    own, other = F.exp(x), F.exp(y)
+    choices = [places for count in range(1, arity + 1) for places in combinations(range(arity), count)]
+    made = [Entrywise(name, [own if n in places else other for n in range(arity)]) for places in choices]
+    rows = Entrywise(name, [F.exp(A * x), *[F.exp(A)] * (arity - 1)]).sum("j")
+    moved = (rows * rows.rename(i="k")).grad(x)
+    return [
+        *(F.sum(e * y).grad(x) for e in made),
+        tg.jvp(made[-1], x, y),
+        ij * (kl * made[0].rename(i="k")),
+        moved,
+    ]
+
+
+SEVERAL: dict[str, Tensor | list[Tensor]] = {
+    name: _everywhere(name, entry.arity or 0) for name, entry in on_several().items()
 }
 u, v = Variable("u"), Variable("v")
 stem = F.exp(F.sin(u * v) - v)
@@ -272,4 +344,4 @@ OPENED: dict[str, Tensor | list[Tensor]] = {
 POLES: dict[str, Tensor | list[Tensor]] = {
     "poles": [(x - x) / (x - x), 0 * (y / (x - x)), 2 / (x - x), F.sum(1 / (x - x)), 0 * ((1 / (x - x)) * y)],
 }
-CORPUS = ALGEBRA | FUNCTIONS | EDGES | DERIVATIVES | MEANS | SCALARS | PAIRS | OPENED
+CORPUS = ALGEBRA | FUNCTIONS | SEVERAL | CHOICES | EDGES | DERIVATIVES | MEANS | SCALARS | PAIRS | OPENED

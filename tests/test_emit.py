@@ -347,7 +347,7 @@ def test_unknown_backends_and_functions_are_named() -> None:
     with pytest.raises(BackendError, match="Did you mean 'torch'"):
         emit(l2_gradient(), "troch")
     b = Builder(i=2)
-    with pytest.raises(UnknownFunctionError, match="Did you mean 'tanh'"):
+    with pytest.raises(UnknownFunctionError, match="Did you mean 'tan' or 'tanh'"):
         emit(b.program(b.apply("tahn", b.variable("x", "i"))), "numpy")
 
 

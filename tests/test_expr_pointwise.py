@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
+import scipy.special
 
 from tensorgrad_eg.expr import POINTWISE
 
@@ -47,18 +49,35 @@ EXACT: dict[str, Callable[[float], float]] = {
     "sigmoid": _logistic,
     "relu": lambda x: max(x, 0.0),
     "step": lambda x: float(x > 0),
+    "nonzero": lambda x: float(x != 0),
     "softplus": _softplus,
     "sin": math.sin,
     "cos": math.cos,
     "erf": math.erf,
     "abs": abs,
     "sign": lambda x: float((x > 0) - (x < 0)),
+    "tan": math.tan,
+    "arcsin": math.asin,
+    "arccos": math.acos,
+    "arctan": math.atan,
+    "sinh": math.sinh,
+    "cosh": math.cosh,
+    "expm1": math.expm1,
+    "log1p": math.log1p,
+    "lgamma": math.lgamma,
+    "digamma": lambda x: float(mpmath.digamma(x)),
+}
+#: Where each function is compared; the others are everywhere.
+INSIDE: dict[str, Callable[[float], bool]] = {
+    **dict.fromkeys(("exp", "sinh", "cosh", "expm1"), lambda x: abs(x) < 80),
+    **dict.fromkeys(("log", "lgamma", "digamma"), lambda x: x > 0),
+    **dict.fromkeys(("arcsin", "arccos"), lambda x: abs(x) <= 1),
+    "log1p": lambda x: x > -1,
 }
 
 
 def _points(name: str) -> list[float]:
-    inside = {"exp": lambda x: abs(x) < 80, "log": lambda x: x > 0}
-    return [x for x in POINTS if inside.get(name, lambda x: True)(x)]
+    return [x for x in POINTS if INSIDE.get(name, lambda x: True)(x)]
 
 
 def test_table_is_complete() -> None:
@@ -85,7 +104,7 @@ def test_numpy_source_is_the_function(name: str) -> None:
     """The NumPy source computes what `evaluate` computes, also on an array without axes."""
     entry = POINTWISE[name]
     for x in (np.array(_points(name)), np.array(0.5), np.array(_points(name), np.float32)):
-        found = eval(entry.numpy.format("x"), {"np": np, "math": math, "x": x})
+        found = eval(entry.numpy.format("x"), {"np": np, "math": math, "scipy": scipy, "x": x})
         np.testing.assert_array_equal(found, entry.evaluate(x))
         assert np.asarray(found).dtype == x.dtype
 

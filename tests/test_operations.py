@@ -14,9 +14,9 @@ from tensorgrad_eg.expr import Entrywise, Tensor, Variable
 from tensorgrad_eg.expr.operations import OPERATIONS, entrywise
 
 # ---- one entry …
-MAXIMUM = entrywise(
-    "maximum",
-    "a maximum",
+LARGER = entrywise(
+    "larger",
+    "the larger of two",
     arity=2,
     entry=lambda xp, a, b: xp.maximum(a, b),
     code={"torch": "torch.maximum({}, {})", "numpy": "np.maximum({}, {})", "jax": "jnp.maximum({}, {})"},
@@ -26,13 +26,13 @@ MAXIMUM = entrywise(
 # ---- … and its rules
 RULES = """\
 ; The larger of two numbers. Where they are equal, each slope is 1/2: (1 + sign(a - b))/2.
-(rewrite (partial 1 (maximum a b))
+(rewrite (partial 1 (larger a b))
   (scale $half (add es (multiset-of (number $1) (apply "sign" (add es (multiset-of a (scale $-1 b)))))))
-  :when ((= e (maximum a b)) (= es (free e))) :ruleset differentiate :name "slope of a maximum")
-(rewrite (partial 2 (maximum a b))
+  :when ((= e (larger a b)) (= es (free e))) :ruleset differentiate :name "slope of the larger")
+(rewrite (partial 2 (larger a b))
   (scale $half (add es (multiset-of (number $1) (apply "sign" (add es (multiset-of b (scale $-1 a)))))))
-  :when ((= e (maximum a b)) (= es (free e))) :ruleset differentiate :name "slope of a maximum, second")
-(rewrite (maximum a a) a :ruleset normalise :name "maximum of equals")
+  :when ((= e (larger a b)) (= es (free e))) :ruleset differentiate :name "slope of the larger, second")
+(rewrite (larger a a) a :ruleset normalise :name "the larger of equals")
 """
 
 x, y, A = Variable("x", ["k"]), Variable("y", ["k"]), Variable("A", ["i", "k"])
@@ -47,20 +47,20 @@ ARRAYS = {
 @pytest.fixture
 def rules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     """The table with the operation, and the file of its rules."""
-    monkeypatch.setitem(OPERATIONS, "maximum", MAXIMUM)
-    path = tmp_path / "maximum.egg"
+    monkeypatch.setitem(OPERATIONS, "larger", LARGER)
+    path = tmp_path / "larger.egg"
     path.write_text(RULES)
     return [path]
 
 
-def maximum(a: Tensor, b: Tensor) -> Tensor:
+def larger(a: Tensor, b: Tensor) -> Tensor:
     """The larger of two tensors, entry by entry."""
-    return Entrywise("maximum", (a, b))
+    return Entrywise("larger", (a, b))
 
 
 def loss() -> Tensor:
     """A loss in which both places vary, and one of them is broadcast."""
-    return (maximum(A * x, x * y) ** 3).sum()
+    return (larger(A * x, x * y) ** 3).sum()
 
 
 def reference(order: int) -> np.ndarray:
@@ -86,12 +86,12 @@ def test_value_gradient_and_hessian_are_those_of_torch(rules: list[Path], order:
 
 def test_both_places_may_read_one_tensor(rules: list[Path]) -> None:
     """What is handed back to a tensor that an operation reads twice counts both places."""
-    both = maximum(2 * x, x) * y
+    both = larger(2 * x, x) * y
     plan = tg.optimize(both.sum().grad(x), {"k": 4}, rules=rules)
     np.testing.assert_allclose(
         plan(x=ARRAYS["x"], y=ARRAYS["y"]), np.where(ARRAYS["x"] > 0, 2, 1) * ARRAYS["y"]
     )
-    assert tg.optimize(maximum(x, x), {"k": 4}, rules=rules).flops == 0
+    assert tg.optimize(larger(x, x), {"k": 4}, rules=rules).flops == 0
 
 
 @pytest.mark.parametrize("backend", ["torch", "numpy", "jax", "opt_einsum"])
@@ -112,7 +112,7 @@ def test_code_calls_the_function_of_the_library(rules: list[Path], backend: str)
 
 def test_its_price_is_one_flop_an_entry(rules: list[Path]) -> None:
     """An operation that works entry by entry costs the entries of its result."""
-    plan = tg.optimize(maximum(x, A), SIZES, rules=rules)
+    plan = tg.optimize(larger(x, A), SIZES, rules=rules)
     assert plan.flops == 12
 
 
@@ -121,23 +121,23 @@ def test_pictures_derivations_and_tables_show_it(rules: list[Path]) -> None:
     gradient = loss().grad(x)
     plan = tg.optimize(gradient, SIZES, rules=rules)
     derivation = str(plan.explain())
-    assert "slope of a maximum" in derivation
+    assert "slope of the larger" in derivation
     assert "NOT CONFIRMED" not in derivation
-    assert "maximum(" in str(plan)
-    assert "maximum" in plan.draw().dot
-    assert "maximum" in gradient.draw().dot
+    assert "larger(" in str(plan)
+    assert "larger" in plan.draw().dot
+    assert "larger" in gradient.draw().dot
 
 
 def test_text_is_read_back(rules: list[Path]) -> None:
     """What is printed can be typed, and repr rebuilds the expression."""
-    e = maximum(A * x, x)
-    assert str(e) == "maximum(A[i,k] x[k], x[k])"
+    e = larger(A * x, x)
+    assert str(e) == "larger(A[i,k] x[k], x[k])"
     assert str(tg.parse(str(e))) == str(e)
     assert eval(repr(e), vars(tg.expr)) is e
-    with pytest.raises(ValueError, match="maximum takes 2 tensors, not 1"):
-        Entrywise("maximum", (x,))
-    with pytest.raises(ValueError, match=r"there is no operation 'maximun'.*Did you mean 'maximum'"):
-        Entrywise("maximun", (x, y))
+    with pytest.raises(ValueError, match="larger takes 2 tensors, not 1"):
+        Entrywise("larger", (x,))
+    with pytest.raises(ValueError, match=r"there is no operation 'largre'.*Did you mean 'larger'"):
+        Entrywise("largre", (x, y))
 
 
 def test_plans_are_saved_and_loaded(rules: list[Path], tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_plans_are_saved_and_loaded(rules: list[Path], tmp_path: Path) -> None:
 
 def test_without_a_rule_for_its_slope_the_message_says_which(rules: list[Path]) -> None:
     """An operation without a derivative has values; who differentiates it is told what to add."""
-    plan = tg.optimize(maximum(x, y), {"k": 4})
+    plan = tg.optimize(larger(x, y), {"k": 4})
     np.testing.assert_array_equal(plan(x=ARRAYS["x"], y=ARRAYS["y"]), [1.0, 1.5, 3.0, 2.0])
-    with pytest.raises(RuleError, match=r"slope of .maximum.\. Add .*\(partial 1 \(maximum a b\)\)"):
-        tg.optimize(maximum(x, y).sum().grad(x), {"k": 4})
+    with pytest.raises(RuleError, match=r"slope of .larger.\. Add .*\(partial 1 \(larger a b\)\)"):
+        tg.optimize(larger(x, y).sum().grad(x), {"k": 4})

@@ -15,7 +15,7 @@ from tensorgrad_eg.errors import CheckError, WrongPlanError
 from tensorgrad_eg.expr import POINTWISE
 from tensorgrad_eg.expr.walk import symbols
 from tensorgrad_eg.verify.evaluate import small_sizes
-from tensorgrad_eg.verify.slopes import _SLOPES
+from tensorgrad_eg.verify.known import SLOPES
 
 x, y, A = tg.Variable("x", ["n"]), tg.Variable("y", ["n"]), tg.Variable("A", ["b", "k"])
 X, W = tg.Variable("X", ["b", "i"]), tg.Variable("W", ["i", "h"])
@@ -167,11 +167,11 @@ def test_small_sizes_are_all_different() -> None:
 @pytest.mark.parametrize("function", sorted(POINTWISE))
 def test_slopes_of_the_reference(function: str) -> None:
     """The derivative that plans are compared with is the limit of differences of the function itself."""
-    assert set(_SLOPES) == set(POINTWISE)
+    assert set(SLOPES) == set(POINTWISE)
     t = tg.Variable("t", ["n"])
     from tensorgrad_eg.verify.slopes import Point
 
-    at = np.array([0.3, 0.7, 1.9])
+    at = np.array([0.3, 0.7, 0.9 if function in ("arcsin", "arccos") else 1.9])
     point = Point([F.sum(tg.expr.Apply(function, t)).grad(t)], {"n": 3}, {"t": at})
     f, h = POINTWISE[function].evaluate, 1e-5
     np.testing.assert_allclose(point.values[0], (f(at + h) - f(at - h)) / (2 * h), rtol=1e-7, atol=1e-9)

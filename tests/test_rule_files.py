@@ -269,7 +269,7 @@ MAKING = {
     "an edge": ('(rename "n" "zz" a)', "there is no edge 'zz' in this problem; there are: n"),
     "an edge of a variable": ('(variable "x" (vec-of "zz"))', "there is no edge 'zz' in this problem"),
     "an axis": ('(variable "x" (vec-of "n" "n"))', "variable x has 1 axes here, not 2"),
-    "a function": ('(apply "tan" a)', r"there is no function 'tan'; .* Did you mean 'tanh'\?"),
+    "a function": ('(apply "tanhh" a)', r"there is no function 'tanhh'; .* Did you mean 'tanh'"),
     "a constant": ('(constant "tau")', "there is no constant 'tau'; the constants are: pi"),
 }
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from tensorgrad_eg.errors import LostTermError
-from tensorgrad_eg.expr import POINTWISE
+from tensorgrad_eg.expr.arrays import POINTWISE, Labelled, Numpy
 from tensorgrad_eg.expr.operations import OPERATIONS, ENode, Payload
 
 #: Powers up to this one are worked out exactly.
@@ -150,6 +150,10 @@ def constant_value(
                 return float(POINTWISE[node.name].evaluate(np.float64(parts[0])))
         case "add":
             return sum(parts, start=Fraction(0))
+        case op if OPERATIONS[op].rare:
+            given = [Labelled((), np.asarray(float(part))) for part in parts]
+            with np.errstate(all="ignore"):
+                return float(OPERATIONS[op].value(Numpy(np.float64), node, given, {}).array)
         case _:
             return math.prod(parts, start=node.number if node.op == "scale" else Fraction(1))
 

@@ -61,10 +61,12 @@ class Engine:
         apart: frozenset[str] = frozenset(),
         directed: frozenset[str] = DIRECTED,
         deadline: Deadline | None = None,
+        words: frozenset[str] | None = None,
     ) -> None:
         """An empty e-graph with the rules of these files (and of these rulesets only, if they are given).
 
-        Rules of the rulesets in `apart` are run one by one, as `run(alone(name))`.
+        Rules of the rulesets in `apart` are run one by one, as `run(alone(name))`. `words` are the functions
+        and operations of the problem, if it is known what it will be.
 
         Raises:
             ForkedProcessError: if this process was forked after a plan was made.
@@ -93,7 +95,7 @@ class Engine:
         self.foreign = tuple(file for file in every if file not in rule_files())
         #: How many axes each variable has.
         self.variables: dict[str, int] = {}
-        for form in programs(every, rulesets, apart, directed):
+        for form in programs(every, rulesets, apart, directed, words):
             self._take(form)  # one by one: a long program is parsed in quadratic time
         self.command("(function node (i64) Tensor :no-merge)")
         self.command("(function root (String) Tensor :merge old)")
@@ -350,6 +352,8 @@ def _order(node: ENode) -> tuple[tuple[int, ...], str]:
 class Engines:
     """The engines of one job: its rule files, its time, what its rules did, and engines that are free.
 
+    `words` are the functions and operations of the job, if they are known.
+
     An engine is lent empty, to one phase at a time, and forgets afterwards. What it does not forget is in
     which order it has met names and numbers, and on that the order of terms depends: therefore a job has
     engines of its own, which have met the same ones whenever it is done again.
@@ -372,6 +376,7 @@ class Engines:
     deadline: Deadline = field(default_factory=Deadline)
     rulesets: frozenset[str] = frozenset()
     directed: frozenset[str] = DIRECTED
+    words: frozenset[str] | None = None
     _free: list[Engine] = field(default_factory=list)
 
     def aside(self, deadline: Deadline) -> Engines:
@@ -393,7 +398,14 @@ class Engines:
         engine = next((free for free in self._free if free.rulesets >= rulesets), None)
         if engine is None:
             every = rulesets | self.rulesets
-            engine = Engine(self.files, every, self.matches, directed=self.directed, deadline=self.deadline)
+            engine = Engine(
+                self.files,
+                every,
+                self.matches,
+                directed=self.directed,
+                deadline=self.deadline,
+                words=self.words,
+            )
         else:
             self._free.remove(engine)
             engine.matches, engine.deadline = self.matches, self.deadline

@@ -62,7 +62,22 @@ def mirrored(n):
     low, high = np.sort(np.indices((n, n)), axis=0)
     return (low * (2 * n - low - 1) // 2 + high).ravel()
 """
-_UNITS = (_SOFTMAX, _LOGSUMEXP, _LOG_SOFTMAX, _LOGDET, _COMPLEMENT)
+_POLYGAMMA = """def polygamma(order, x):
+    return scipy.special.polygamma(order, x).astype(x.dtype)
+"""
+_PROD_OTHERS = """def prod_others(a, axis):
+    # For each entry the product of those before it and those behind it.
+    a = xp.moveaxis(a, axis, -1)
+    one = xp.ones_like(a[..., :1])
+    before = xp.concatenate([one, xp.cumprod(a, -1)[..., :-1]], -1)
+    behind = xp.concatenate([one, xp.cumprod(a[..., ::-1], -1)[..., :-1]], -1)[..., ::-1]
+    return xp.moveaxis(before * behind, -1, axis)
+"""
+_HUBER = """def huber(x, bound):
+    size = xp.abs(x)
+    return xp.where(size <= bound, x * x / 2, bound * (size - bound / 2))
+"""
+_UNITS = (_SOFTMAX, _LOGSUMEXP, _LOG_SOFTMAX, _LOGDET, _COMPLEMENT, _PROD_OTHERS, _HUBER)
 _TORCH = (
     """def softmax(z, dim):
     e = torch.exp(z - z.amax(dim, keepdim=True)) if z.numel() else z
@@ -78,6 +93,15 @@ _TORCH = (
     others = torch.where(large, 0, p).sum(dim, keepdim=True)
     return torch.where(large, others, 1 - p)
 """,
+    """def prod_others(a, dim):
+    # For each entry the product of those before it and those behind it.
+    one = torch.ones_like(a.narrow(dim, 0, 1))
+    less = a.shape[dim] - 1
+    before = torch.cat([one, torch.cumprod(a, dim).narrow(dim, 0, less)], dim)
+    behind = torch.cat([one, torch.cumprod(a.flip(dim), dim).narrow(dim, 0, less)], dim).flip(dim)
+    return before * behind
+""",
+    _HUBER.replace("xp.", "torch."),
     """@lru_cache(maxsize=None)
 def upper(n, device):
     # Where the entries i <= j of an n x n matrix stand.
@@ -99,7 +123,7 @@ class Library:
 
     name = "numpy"
     module = "np"
-    imports: tuple[str, ...] = ("import numpy as np",)
+    imports: tuple[str, ...] = ("import numpy as np", "import scipy.special")
     options: tuple[str, ...] = ("dtype",)
     in_place = False
     #: Whether arrays change: where they do not, a statement makes another one.
@@ -107,10 +131,18 @@ class Library:
     einsum_options: tuple[str, ...] = ("optimize=True",)
     #: What the library calls a method or function, where that is not NumPy's name.
     names: Mapping[str, str] = {}
-    helpers = tuple(text.replace("xp.", "np.") for text in (*_UNITS, _DIAG_EMBED, _UPPER, _MIRRORED))
+    _units: Mapping[str, str] = {"amax": "np.max", "prod": "np.prod"}
+    helpers = tuple(
+        text.replace("xp.", "np.") for text in (*_UNITS, _DIAG_EMBED, _UPPER, _MIRRORED, _POLYGAMMA)
+    )
 
     def __init__(self, like: str | None = None) -> None:
         self.like = like
+
+    @property
+    def dtype(self) -> str:
+        """The type of the inputs."""
+        return f"{self.like}.dtype" if self.like else "dtype"
 
     def method(self, code: Code, name: str, *arguments: int | str) -> Code:
         """A method of a tensor."""
@@ -227,8 +259,8 @@ class Library:
         return quotient(Code("1"), call(f"{self.module}.sqrt", code.text))
 
     def unit(self, name: str, code: Code, axes: Sequence[int]) -> Code:
-        """A softmax, its logarithm, or a log-sum-exp over some axes, that never overflows."""
-        return call(name, code.text, _axes(axes))
+        """A softmax, its logarithm, a log-sum-exp, a maximum or a product over some axes."""
+        return call(self._units.get(name, name), code.text, _axes(axes))
 
     def complement(self, code: Code, axes: Sequence[int]) -> Code:
         """What is left to 1 of a tensor that sums to 1 over some axes."""
@@ -322,8 +354,9 @@ class _Torch(Library):
         return Code(f"{code.atom}**{literal(-exponent).at(UNARY)}", POWER)
 
     def unit(self, name: str, code: Code, axes: Sequence[int]) -> Code:
-        """What torch has for one axis only is a helper for several."""
-        helper = len(axes) > 1 and any(text.startswith(f"def {name}(") for text in self.helpers)
+        """What torch has for one axis only is a helper for several, and what it has not for any."""
+        own = any(text.startswith(f"def {name}(") for text in self.helpers)
+        helper = own and (len(axes) > 1 or name == "prod_others")
         return call(name if helper else f"torch.{name}", code.text, _axes(axes))
 
     def multiply(self, left: Code, right: Code) -> Code:
@@ -337,10 +370,11 @@ class _Jax(Library):
     name = "jax"
     module = "jnp"
     # Places are NumPy's: they are known when the function is compiled.
-    imports = ("import jax", "import jax.numpy as jnp", "import numpy as np")
+    imports = ("import jax", "import jax.numpy as jnp", "import jax.scipy.special", "import numpy as np")
     einsum_options = ()
     changing = False
     names: Mapping[str, str] = {"rsqrt": "jax.lax.rsqrt"}
+    _units: Mapping[str, str] = {"amax": "jnp.max", "prod": "jnp.prod", "prod_others": "prod_others"}
     helpers = (
         *(text.replace("xp.", "jnp.") for text in _UNITS),
         """def diag_embed(a, first, second):
@@ -370,8 +404,8 @@ class _Jax(Library):
         return f"{name} = {view.text}.set({code.text})"
 
     def unit(self, name: str, code: Code, axes: Sequence[int]) -> Code:
-        """A softmax, its logarithm, or a log-sum-exp over some axes."""
-        return call(f"jax.nn.{name}", code.text, f"axis={_axes(axes)}")
+        """A softmax, its logarithm, a log-sum-exp, a maximum or a product over some axes."""
+        return call(self._units.get(name, f"jax.nn.{name}"), code.text, f"axis={_axes(axes)}")
 
 
 #: The libraries that source is written for, by name.

@@ -72,8 +72,9 @@ def build(library: Library, step: Step, operands: Sequence[Value], sizes: Mappin
         case kind if OPERATIONS[kind].matrix:
             return _matrix(library, step, values[0])
         case kind if library.name in OPERATIONS[kind].code:
-            codes = [aligned(library, value, step.edges).text for value in values]
-            return Value(parsed(OPERATIONS[kind].code[library.name].format(*codes)), step.edges, fresh=True)
+            codes = [_operand(library, kind, values, place, step.edges) for place in range(len(values))]
+            text = OPERATIONS[kind].code[library.name].format(*codes, number=number, dtype=library.dtype)
+            return Value(parsed(text), step.edges, fresh=True)
     axes = [place for place, edge in enumerate(values[0].edges) if edge in step.over]
     gone = step.over if OPERATIONS[step.kind].binds else ()
     kept = tuple(edge for edge in values[0].edges if edge not in gone)
@@ -87,6 +88,17 @@ def _matrix(library: Library, step: Step, value: Value) -> Value:
     code = permuted(library, value, (*batch, *rows)).code
     edges = (*batch, *rows) if OPERATIONS[step.kind].spans else batch
     return Value(parsed(OPERATIONS[step.kind].code[library.name].format(code.text)), edges, fresh=True)
+
+
+def _operand(library: Library, kind: str, values: Sequence[Value], place: int, edges: Edges) -> str:
+    """What stands in a place of an operation on several tensors: a number beside a tensor may stay one."""
+    value = values[place]
+    beside = values[1:] if kind == "where" else values
+    plain = library.name != "torch" or OPERATIONS[kind].scalars
+    if value.constant is not None and not (plain and any(other.constant is None for other in beside)):
+        return library.full((), value.constant).text
+    code = aligned(library, value, edges)
+    return code.atom if OPERATIONS[kind].scalars else code.text
 
 
 def _template(library: Library, function: str) -> str:

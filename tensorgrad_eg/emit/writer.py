@@ -341,7 +341,7 @@ class _Writer:
 
 
 class _OptEinsum(Library):
-    imports = ("import numpy as np", "from opt_einsum import contract")
+    imports = (*Library.imports, "from opt_einsum import contract")
 
 
 class _OptEinsumWriter(_Writer):

@@ -10,6 +10,7 @@ X has no edge 'feature'; its edges are: batch, features. Did you mean 'features'
 from tensorgrad_eg.errors.expressions import AssumptionError as AssumptionError
 from tensorgrad_eg.errors.expressions import DuplicateEdgeError as DuplicateEdgeError
 from tensorgrad_eg.errors.expressions import MatrixEdgesError as MatrixEdgesError
+from tensorgrad_eg.errors.expressions import MissingFunctionError as MissingFunctionError
 from tensorgrad_eg.errors.expressions import MissingSizeError as MissingSizeError
 from tensorgrad_eg.errors.expressions import NameFormatError as NameFormatError
 from tensorgrad_eg.errors.expressions import NotAVariableError as NotAVariableError

@@ -304,6 +304,23 @@ class UnknownFunctionError(TensorgradError, ValueError):
         return cls(f"there is no {kind} '{name}'; the {kind}s are: {listing(choices)}.{hint}")
 
 
+class MissingFunctionError(UnknownFunctionError, AttributeError):
+    """A function that is asked for by name, and is not there.
+
+    >>> print(MissingFunctionError.missing("triu", ["tanh"], {"triu": "write A * mask"}))
+    there is no F.triu; write A * mask.
+    >>> print(MissingFunctionError.missing("softmx", ["softmax"], {}))
+    there is no F.softmx. Did you mean 'softmax'?
+    """
+
+    @classmethod
+    def missing(cls, name: str, known: Iterable[str], elsewhere: Mapping[str, str]) -> Self:
+        """Say what to write instead, or what is nearest."""
+        if name in elsewhere:
+            return cls(f"there is no F.{name}; {elsewhere[name]}.")
+        return cls(f"there is no F.{name}.{suggestion(name, sorted(known))}")
+
+
 class SubscriptsError(TensorgradError, ValueError):
     """An einsum text that does not fit its tensors.
 

@@ -27,8 +27,10 @@ from tensorgrad_eg.expr.compound import Apply as Apply
 from tensorgrad_eg.expr.compound import Contract as Contract
 from tensorgrad_eg.expr.compound import Derivative as Derivative
 from tensorgrad_eg.expr.compound import Entrywise as Entrywise
+from tensorgrad_eg.expr.compound import Fibre as Fibre
 from tensorgrad_eg.expr.compound import LogSumExp as LogSumExp
 from tensorgrad_eg.expr.compound import MatrixFunction as MatrixFunction
+from tensorgrad_eg.expr.compound import Polygamma as Polygamma
 from tensorgrad_eg.expr.compound import Power as Power
 from tensorgrad_eg.expr.compound import Reduce as Reduce
 from tensorgrad_eg.expr.compound import Rename as Rename

@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
-from tensorgrad_eg.errors import NumberError, OperandError, SubscriptsError, SumEdgeError, listing, suggestion
+from tensorgrad_eg.errors import NumberError, SubscriptsError, SumEdgeError, listing, suggestion
 from tensorgrad_eg.expr.compound import (
     Add,
     Contract,
     Derivative,
+    Entrywise,
     Names,
     Power,
     Reduce,
@@ -176,13 +177,10 @@ def divide(left: Tensor, right: Tensor) -> Tensor:
 
 
 def power(arg: Tensor, exponent: Numeric | Tensor) -> Tensor:
-    """Raise every entry to a rational power."""
-    if isinstance(exponent, Tensor):
-        raise OperandError(
-            f"the exponent of {brief(arg)} is a tensor, {brief(exponent)}; exponents are numbers. "
-            "For a tensor write F.exp(exponent * F.log(base))."
-        )
-    number = rational(exponent)
+    """Raise every entry to a power: a number, or another for each entry."""
+    if isinstance(exponent, Tensor) and not isinstance(exponent, Number):
+        return Entrywise("raised", (arg, exponent))
+    number = exponent.value if isinstance(exponent, Number) else rational(exponent)
     if number == 1:
         return arg
     if isinstance(arg, Number) and number.denominator == 1:
@@ -190,6 +188,11 @@ def power(arg: Tensor, exponent: Numeric | Tensor) -> Tensor:
             raise NumberError("division by the number zero.")
         return Number(arg.value ** int(number))
     return Power(arg, number)
+
+
+def compared(how: str, left: Tensor, right: Tensor) -> Tensor:
+    """Return the comparison of this name: 1 where it holds, else 0."""
+    return Entrywise(how, (left, right))
 
 
 def reduce(arg: Tensor, *edges: Edges) -> Tensor:

@@ -40,6 +40,8 @@ from tensorgrad_eg.expr.tensor import (
 )
 
 Names = Mapping[str, str] | Sequence[str]
+#: What is made of all entries along edges, besides sums and softmaxes.
+FIBRES = ("amax", "prod", "prod_others")
 
 
 class Contract(Tensor):
@@ -217,6 +219,27 @@ class Power(Tensor):
         return intern(cls, merge((arg,)), {"arg": arg, "exponent": number})
 
 
+class Polygamma(Tensor):
+    """The derivative of a whole order of the digamma function, of every entry.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> print(Polygamma(1, Variable("x", ["k"])))
+    polygamma(1, x[k])
+    """
+
+    __slots__ = ("arg", "order")
+    __match_args__ = ("order", "arg")
+    order: Fraction
+    arg: Tensor
+
+    def __new__(cls, order: Numeric | str, arg: Tensor) -> Polygamma:
+        """Make the function; orders begin at 0, which is digamma itself."""
+        number = Fraction(order) if isinstance(order, str) else rational(order)
+        if number < 0 or number.denominator > 1:
+            raise NumberError(f"a polygamma function has an order such as 0, 1 or 2, not {number}.")
+        return intern(cls, merge((arg,)), {"order": number, "arg": arg})
+
+
 class Softmax(Tensor):
     """exp(arg) divided by its sum over the edges `over`; it keeps all edges.
 
@@ -255,6 +278,36 @@ class LogSumExp(Tensor):
         names = _fibre("logsumexp", over, arg)
         kept = {edge: size for edge, size in shape.items() if edge not in names}
         return intern(cls, kept, {"over": names, "arg": arg})
+
+
+class Fibre(Tensor):
+    """The largest entry along edges, the product of the entries along one, or for each that of the others.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> z = Variable("z", ["b", "k"])
+    >>> [Fibre(name, {"k"}, z).edges for name in ("amax", "prod", "prod_others")]
+    [('b',), ('b',), ('b', 'k')]
+    """
+
+    __slots__ = ("arg", "function", "over")
+    __match_args__ = ("function", "over", "arg")
+    function: str
+    over: frozenset[str]
+    arg: Tensor
+
+    def __new__(cls, function: str, over: Edges, arg: Tensor) -> Fibre:
+        """Make the function along at least one edge, or along just one."""
+        if function not in FIBRES:
+            raise UnknownFunctionError.of(function, FIBRES)
+        shape = merge((arg,))
+        names = _fibre(function, over, arg)
+        if len(names) > 1 and function != "amax":
+            raise NumberError(
+                f"{function} goes along one edge, not {len(names)}: {', '.join(sorted(names))}. "
+                "Over several edges it is taken one after the other: F.prod(a, 'i', 'j')."
+            )
+        kept = shape if OPERATIONS[function].spans else {e: n for e, n in shape.items() if e not in names}
+        return intern(cls, kept, {"function": function, "over": names, "arg": arg})
 
 
 class Entrywise(Tensor):
@@ -319,7 +372,7 @@ def _fibre(function: str, over: Edges, arg: Tensor) -> frozenset[str]:
     require(arg, names)
     if not names:
         raise NumberError(
-            f"{function} of {brief(arg)} needs an edge: {function}(…, '{(*arg.edges, 'k')[0]}')."
+            f"{function} of {brief(arg)} needs an edge: {function}(…, '{('k', *arg.edges)[-1]}')."
         )
     return frozenset(names)
 

@@ -1,4 +1,4 @@
-"""The functions: each a pointwise primitive, or put together from primitives.
+"""The functions that sum and multiply tensors, and what is made of these.
 
 Edges are given by name: one, several, or a list. Functions that sum take all edges when none is named.
 
@@ -16,151 +16,25 @@ from fractions import Fraction
 
 from tensorgrad_eg.errors import DuplicateEdgeError, SizeError, SumEdgeError, UnknownEdgeError
 from tensorgrad_eg.expr import build
-from tensorgrad_eg.expr.compound import Apply, Contract, LogSumExp, MatrixFunction, Softmax
-from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, brief, check_tensor, extent, require
-from tensorgrad_eg.expr.tensor import Edges, Numeric, Tensor, flatten
+from tensorgrad_eg.expr.compound import Contract, LogSumExp, MatrixFunction, Softmax
+from tensorgrad_eg.expr.leaves import Delta, Extent, Number, brief, check_tensor, extent, require
+from tensorgrad_eg.expr.tensor import Edges, Tensor, flatten
 
-pi = Constant("pi")
-
-
-def exp(a: Tensor) -> Tensor:
-    """Return e to the power of every entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(exp(Variable("x", ["k"])))
-    exp(x[k])
-    """
-    return Apply("exp", a)
-
-
-def log(a: Tensor) -> Tensor:
-    """Return the natural logarithm of every entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(log(Variable("x", ["k"])))
-    log(x[k])
-    """
-    return Apply("log", a)
-
-
-def power(a: Tensor, exponent: Numeric) -> Tensor:
-    """Return every entry to a rational power.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(power(Variable("x", ["k"]), 3))
-    x[k]^3
-    """
-    return build.power(check_tensor(a), exponent)
-
-
-def sqrt(a: Tensor) -> Tensor:
-    """Return the square root of every entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(sqrt(Variable("x", ["k"])))
-    sqrt(x[k])
-    """
-    return power(a, Fraction(1, 2))
-
-
-def tanh(a: Tensor) -> Tensor:
-    """Return the hyperbolic tangent of every entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(tanh(Variable("x", ["k"])))
-    tanh(x[k])
-    """
-    return Apply("tanh", a)
-
-
-def sigmoid(a: Tensor) -> Tensor:
-    """Return the logistic function 1 / (1 + exp(-x)) of every entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(sigmoid(Variable("x", ["k"])))
-    sigmoid(x[k])
-    """
-    return Apply("sigmoid", a)
-
-
-def relu(a: Tensor) -> Tensor:
-    """Return every entry, or 0 where it is negative.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(relu(Variable("x", ["k"])))
-    relu(x[k])
-    """
-    return Apply("relu", a)
-
-
-def step(a: Tensor) -> Tensor:
-    """Return 1 where an entry is positive, else 0: the derivative of relu.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(step(Variable("x", ["k"])))
-    step(x[k])
-    """
-    return Apply("step", a)
-
-
-def softplus(a: Tensor) -> Tensor:
-    """Return log(1 + exp(x)) of every entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(softplus(Variable("x", ["k"])))
-    softplus(x[k])
-    """
-    return Apply("softplus", a)
-
-
-def sin(a: Tensor) -> Tensor:
-    """Return the sine of every entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(sin(Variable("x", ["k"])))
-    sin(x[k])
-    """
-    return Apply("sin", a)
-
-
-def cos(a: Tensor) -> Tensor:
-    """Return the cosine of every entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(cos(Variable("x", ["k"])))
-    cos(x[k])
-    """
-    return Apply("cos", a)
-
-
-def erf(a: Tensor) -> Tensor:
-    """Return the error function of every entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(erf(Variable("x", ["k"])))
-    erf(x[k])
-    """
-    return Apply("erf", a)
-
-
-def abs(a: Tensor) -> Tensor:
-    """Return the absolute value of every entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(abs(Variable("x", ["k"])))
-    abs(x[k])
-    """
-    return Apply("abs", a)
-
-
-def sign(a: Tensor) -> Tensor:
-    """Return -1, 0 or 1: the sign of every entry.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(sign(Variable("x", ["k"])))
-    sign(x[k])
-    """
-    return Apply("sign", a)
+__all__ = [
+    "cross_entropy",
+    "det",
+    "dot",
+    "frobenius2",
+    "inverse",
+    "l2_loss",
+    "log_softmax",
+    "logdet",
+    "logsumexp",
+    "mean",
+    "softmax",
+    "sum",
+    "trace",
+]
 
 
 def sum(a: Tensor, *edges: Edges) -> Tensor:
@@ -181,7 +55,7 @@ def mean(a: Tensor, *edges: Edges) -> Tensor:
     >>> print(mean(Variable("A", i=2, k="n")))
     1/2 (Σ_{i,k} A[i,k]) / |n|
     """
-    return _divide(sum(a, *edges), [extent(a, edge) for edge in flatten(edges or a.edges)])
+    return divided(sum(a, *edges), [extent(a, edge) for edge in flatten(edges or a.edges)])
 
 
 def dot(a: Tensor, b: Tensor, *edges: Edges) -> Tensor:
@@ -337,46 +211,34 @@ def log_softmax(a: Tensor, *edges: Edges) -> Tensor:
 def cross_entropy(logits: Tensor, target: Tensor, *edges: Edges, mean: bool = False) -> Tensor:
     """Return -Σ target·log_softmax(logits) over all edges; `mean` averages over the other edges.
 
+    The target has probabilities, along the edges of the classes too.
+
     >>> from tensorgrad_eg.expr import Variable
     >>> z, t = Variable("z", ["b", "k"]), Variable("t", ["b", "k"])
     >>> print(cross_entropy(z, t, "k"))
     -Σ_{b,k} t[b,k] (z[b,k] - logsumexp(z[b,k], k))
     """
     logs = log_softmax(logits, *edges)
+    for edge in flatten(edges):
+        if edge not in check_tensor(target).shape:
+            raise UnknownEdgeError(
+                f"the target {brief(target)} of a cross-entropy has no edge '{edge}', so that it has no "
+                "probability for each class. Class indices are written as one-hot rows: a target with edge "
+                f"'{edge}' that is 1 at the class, else 0."
+            )
     every = dict.fromkeys((*check_tensor(target).edges, *logs.edges))
     loss = -Contract(every, target, logs)
     batch = [edge for edge in every if mean and edge not in flatten(edges)]
-    return _divide(loss, [extent(target if edge in target.shape else logs, edge) for edge in batch])
+    return divided(loss, [extent(target if edge in target.shape else logs, edge) for edge in batch])
 
 
-def gelu(a: Tensor) -> Tensor:
-    """Return x·Φ(x) of every entry, Φ being the normal distribution function: the exact gelu.
-
-    >>> from tensorgrad_eg.expr import Variable
-    >>> print(gelu(Variable("x", ["k"])))
-    1/2 x[k] (erf(x[k] / sqrt(2)) + 1)
-    """
-    return Fraction(1, 2) * (check_tensor(a) * (erf(a / sqrt(Number(2))) + 1))
-
-
-def layer_norm(
-    x: Tensor, *edges: Edges, weight: Tensor | None = None, bias: Tensor | None = None, eps: Numeric = 1e-5
-) -> Tensor:
-    """Shift and scale to mean 0 and variance 1 over the edges, then apply a weight and a bias if given.
+def divided(a: Tensor, sizes: Iterable[Number | Extent]) -> Tensor:
+    """Return a tensor divided by sizes; those that are numbers make one.
 
     >>> from tensorgrad_eg.expr import Variable
-    >>> layer_norm(Variable("x", ["b", "k"]), "k").edges
-    ('b', 'k')
+    >>> print(divided(Variable("x", ["k"]), [Number(2), Number(3)]))
+    1/6 x[k]
     """
-    centred = check_tensor(x) - mean(x, *edges)
-    variance = mean(centred * centred, *edges)
-    result = centred / sqrt(variance + eps)
-    if weight is not None:
-        result = result * weight
-    return result if bias is None else result + bias
-
-
-def _divide(a: Tensor, sizes: Iterable[Number | Extent]) -> Tensor:
     known = Fraction(1)
     for size in sizes:
         if isinstance(size, Number):
@@ -384,28 +246,3 @@ def _divide(a: Tensor, sizes: Iterable[Number | Extent]) -> Tensor:
         else:
             a = build.divide(a, size)
     return build.scale(known, a)
-
-
-# What a text can call: every function of tensors and edges. Powers are written with ^.
-FUNCTIONS = {
-    function.__name__: function
-    for function in (
-        *(exp, log, sqrt, tanh, sigmoid, relu, step, softplus, sin, cos, erf, abs, sign, sum, mean),
-        *(
-            dot,
-            trace,
-            inverse,
-            det,
-            logdet,
-            frobenius2,
-            l2_loss,
-            softmax,
-            logsumexp,
-            log_softmax,
-            cross_entropy,
-            gelu,
-            layer_norm,
-        ),
-    )
-}
-FUNCTIONS["inv"] = inverse

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from tensorgrad_eg.expr import arrays
+from tensorgrad_eg.expr import arrays, pointwise
 from tensorgrad_eg.expr.arrays import Labelled, Library, Sizes
 
 #: What an operation has besides the tensors it reads: edges, a number, a name, two edges, or a name and axes.
@@ -124,7 +124,8 @@ class Operation:
     does not matter. A function of matrices has their rows and columns, in any order, as its payload: it is a
     `matrix` function. `stem` and `kernel` are how steps and tables call it. One that is computed entry by
     entry, of tensors that are broadcast, says so by `entry`, for any array module that has the functions of
-    NumPy, and by `code`, a template for each library that source is written for.
+    NumPy, and by `code`, a template for each library that source is written for. What is `rare` has rules
+    that are loaded on demand; `scalars` says that torch takes numbers beside tensors.
     """
 
     name: str
@@ -140,6 +141,8 @@ class Operation:
     kernel: str = "EW"
     code: Mapping[str, str] = field(default_factory=dict)
     entry: Entry | None = None
+    rare: bool = False
+    scalars: bool = False
 
     @property
     def arity(self) -> int | None:
@@ -149,6 +152,15 @@ class Operation:
         (2, None)
         """
         return None if "Terms" in self.sorts else self.sorts.count("Tensor")
+
+    @property
+    def ordered(self) -> bool:
+        """Whether it reads several tensors, and their order matters.
+
+        >>> OPERATIONS["greater"].ordered, OPERATIONS["maximum"].ordered
+        (True, False)
+        """
+        return (self.arity or 0) > 1 and not self.commutes
 
     @property
     def edged(self) -> bool:
@@ -214,13 +226,48 @@ def _rename(library: Library, node: ENode, args: Sequence[Labelled], sizes: Size
     return arrays.read(library, args[0].array, tuple(new if e == old else e for e in args[0].edges))
 
 
+def entrywise(
+    name: str,
+    noun: str,
+    arity: int,
+    entry: Entry,
+    code: Mapping[str, str],
+    commutes: bool = False,
+    scalars: bool = False,
+) -> Operation:
+    """Return an operation on several tensors, entry by entry."""
+
+    def value(library: Library, node: ENode, args: Sequence[Labelled], sizes: Sizes) -> Labelled:
+        union = tuple(dict.fromkeys(edge for arg in args for edge in arg.edges))
+        return Labelled(union, library.entry(entry, [arrays.spread(library, arg, union) for arg in args]))
+
+    return Operation(
+        name,
+        noun,
+        ("Tensor",) * arity,
+        _each,
+        value,
+        commutes=commutes,
+        stem=f"{name}_",
+        code=code,
+        entry=entry,
+        rare=True,
+        scalars=scalars,
+    )
+
+
+#: How each library that code is written for is called there.
+_MODULES = {"torch": "torch", "numpy": "np", "jax": "jnp"}
+
+
+def _called(function: str, arity: int) -> dict[str, str]:
+    """What calls a function that all libraries have."""
+    arguments = ", ".join(["{}"] * arity)
+    return {library: f"{module}.{function}({arguments})" for library, module in _MODULES.items()}
+
+
 def _matrix(library: Library, node: ENode, args: Sequence[Labelled], sizes: Sizes) -> Labelled:
     return arrays.matrix(library, node.op, node.over, args[0], sizes)
-
-
-def _templates(function: str) -> dict[str, str]:
-    modules = {"torch": "torch", "numpy": "np", "jax": "jnp"}
-    return {library: f"{module}.{function}({{}})" for library, module in modules.items()}
 
 
 #: Every operation by its name, in the order in which e-nodes are sorted.
@@ -292,11 +339,11 @@ OPERATIONS: dict[str, Operation] = {
         ),
         Operation(
             "inverse", "an inverse", ("Edges", "Tensor"), _inverse_price, _matrix,
-            spans=True, matrix=True, stem="inv", kernel="INVERSE", code=_templates("linalg.inv"),
+            spans=True, matrix=True, stem="inv", kernel="INVERSE", code=_called("linalg.inv", 1),
         ),
         Operation(
             "det", "a determinant", ("Edges", "Tensor"), _diagonal_price, _matrix,
-            binds=True, matrix=True, stem="det", kernel="DET", code=_templates("linalg.det"),
+            binds=True, matrix=True, stem="det", kernel="DET", code=_called("linalg.det", 1),
         ),
         Operation(
             "logdet", "a log-determinant", ("Edges", "Tensor"), _diagonal_price, _matrix,
@@ -304,6 +351,67 @@ OPERATIONS: dict[str, Operation] = {
             code={"torch": "torch.logdet({})", "numpy": "logdet({})", "jax": "logdet({})"},
         ),
         Operation("rename", "a rename", ("String", "String", "Tensor"), _nothing, _rename),
+        Operation(
+            "polygamma", "a polygamma function", ("BigRat", "Tensor"), _each,
+            lambda library, node, args, sizes: Labelled(
+                args[0].edges, library.entry(pointwise.polygamma(int(node.number)), [args[0].array])
+            ),
+            stem="psi",
+            code={
+                "torch": "torch.special.polygamma({number}, {})",
+                "numpy": "polygamma({number}, {})",
+                "jax": "jax.scipy.special.polygamma({number}, {})",
+            },
+            rare=True,
+        ),
+        Operation(
+            "amax", "a maximum over edges", ("Edges", "Tensor"), lambda work: work.read,
+            lambda library, node, args, sizes: arrays.fibre(library, library.amax, node.over, args[0], sizes),
+            binds=True, stem="top", kernel="MAX", rare=True,
+        ),
+        Operation(
+            "prod", "a product over an edge", ("Edges", "Tensor"), lambda work: work.read,
+            lambda library, node, args, sizes: arrays.fibre(library, library.prod, node.over, args[0], sizes),
+            binds=True, stem="product", kernel="PROD", rare=True,
+        ),
+        Operation(
+            "prod_others", "a product of the others", ("Edges", "Tensor"), lambda work: 3 * work.out,
+            lambda library, node, args, sizes: arrays.others(library, node.over, args[0], sizes),
+            spans=True, stem="others", kernel="PROD", rare=True,
+        ),
+        *(
+            entrywise(
+                name, noun, 2, entry,
+                {"torch": f"({{}} {sign} {{}}).to({{dtype}})", **dict.fromkeys(
+                    ("numpy", "jax"), f"({{}} {sign} {{}}).astype({{dtype}})"
+                )},
+                commutes=sign == "==", scalars=True,
+            )
+            for name, noun, sign, entry in (
+                ("greater", "a comparison", ">", lambda xp, a, b: pointwise.typed(xp, a > b, a)),
+                ("greater_equal", "a weak comparison", ">=", lambda xp, a, b: pointwise.typed(xp, a >= b, a)),
+                ("equal", "an equality", "==", lambda xp, a, b: pointwise.typed(xp, a == b, a)),
+            )
+        ),
+        entrywise(
+            "maximum", "a maximum", 2, lambda xp, a, b: xp.maximum(a, b), _called("maximum", 2), commutes=True
+        ),
+        entrywise(
+            "minimum", "a minimum", 2, lambda xp, a, b: xp.minimum(a, b), _called("minimum", 2), commutes=True
+        ),
+        entrywise(
+            "where", "a choice", 3, lambda xp, c, a, b: xp.where(c != 0, a, b),
+            {library: f"{module}.where({{}} != 0, {{}}, {{}})" for library, module in _MODULES.items()},
+            scalars=True,
+        ),
+        entrywise(
+            "raised", "a power of tensors", 2, pointwise.raised,
+            _called("pow", 2) | {"numpy": "np.power({}, {})"}, scalars=True,
+        ),
+        entrywise(
+            "huber", "a Huber loss", 2, pointwise.huber, dict.fromkeys(_MODULES, "huber({}, {})"),
+            scalars=True,
+        ),
     )
 }  # fmt: skip
 
@@ -311,21 +419,7 @@ OPERATIONS: dict[str, Operation] = {
 def on_several() -> dict[str, Operation]:
     """Return the operations on several tensors that work entry by entry, by name.
 
-    >>> on_several()
-    {}
+    >>> list(on_several())
+    ['greater', 'greater_equal', 'equal', 'maximum', 'minimum', 'where', 'raised', 'huber']
     """
     return {name: entry for name, entry in OPERATIONS.items() if entry.entry}
-
-
-def entrywise(
-    name: str, noun: str, arity: int, entry: Entry, code: Mapping[str, str], commutes: bool = False
-) -> Operation:
-    """Return an operation on several tensors, entry by entry."""
-
-    def value(library: Library, node: ENode, args: Sequence[Labelled], sizes: Sizes) -> Labelled:
-        union = tuple(dict.fromkeys(edge for arg in args for edge in arg.edges))
-        return Labelled(union, library.entry(entry, [arrays.spread(library, arg, union) for arg in args]))
-
-    return Operation(
-        name, noun, ("Tensor",) * arity, _each, value, commutes=commutes, stem=name, code=code, entry=entry
-    )

@@ -2,10 +2,12 @@
 
     expression = ["-"] product {("+" | "-") product}
     product    = factor {["*" | "/"] factor}         from left to right; side by side is a product
-    factor     = ["-"] atom [("^" | "**") exponent]
+    factor     = ["-"] atom [("^" | "**") exponent]   an exponent is a number, a tensor, or stands in brackets
                | ("sum_k" | "sum_{i,k}") product     the sum extends over all of the product that follows
     atom       = number | name | (number | name) "[" edges "]"
-               | function "(" … ")" | "(" expression ")" | "|" edge "|"
+               | function "(" … ")" | "(" expression [sign expression] ")" | "|" edge "|"
+
+A comparison, with a sign such as > or <=, stands in brackets: those of a function, or its own.
 
 Σ may stand for `sum`. Nothing is summed unless it says so: `A[i,k] x[k]` has the edges i and k, but
 `sum_k A[i,k] x[k]` has i only; `sum(…)` sums over all edges, and `sum(…, k)` over k.
@@ -26,139 +28,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
 
-from tensorgrad_eg.errors import ParseError, TensorgradError, UnknownFunctionError, pointed
+from tensorgrad_eg.errors import UnknownFunctionError
 from tensorgrad_eg.expr import build
 from tensorgrad_eg.expr.build import labelled, product, spread
+from tensorgrad_eg.expr.calls import COMPARISONS, FUNCTIONS, OPTIONS, TENSORS
 from tensorgrad_eg.expr.compound import Entrywise
-from tensorgrad_eg.expr.functions import FUNCTIONS, pi
+from tensorgrad_eg.expr.elementary import pi
 from tensorgrad_eg.expr.leaves import Extent, Number, Variable, delta
 from tensorgrad_eg.expr.operations import on_several
 from tensorgrad_eg.expr.tensor import Tensor, distinct, fresh
+from tensorgrad_eg.expr.tokens import Cursor, Token, tokens
 from tensorgrad_eg.expr.walk import postorder
 
-# What people type or copy from a page, one character for one, so that positions stay.
-_SAME = str.maketrans({"∑": "Σ", "−": "-", "·": "*", "×": "*", "⋅": "*"})
-_TOKEN = re.compile(
-    r"(?P<space>\s+)"
-    r"|(?P<number>(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)"
-    r"|(?P<name>[^\W\d]\w*)"
-    r"|(?P<sign>\*\*|[-+*/^()\[\]{},|])"
-)
+#: A number in brackets, and what stands for its tokens.
+_SHAPE = {"number": "#", "name": "a", "end": ""}
+_FRACTION = re.compile(r"\(-?#(/#)?\)")
 
-DEEPEST = 60
 IDENTITY = ("δ", "delta")
 MATRICES = ("inverse", "inv", "det", "logdet")
 #: Names whose edges all have one size.
 SQUARE = IDENTITY + MATRICES
-# How many tensors a function takes before its edges; the others take one.
-TENSORS = {"dot": 2, "l2_loss": 2, "cross_entropy": 2}
 
 
-class _Token(NamedTuple):
-    """A piece of text: its kind ("number", "name", "sign" or "end"), and where it starts and stops."""
-
-    kind: str
-    text: str
-    start: int
-    stop: int
-
-
-def _tokens(text: str) -> list[_Token]:
-    """Split a text into tokens; the last one is the end."""
-    found: list[_Token] = []
-    plain, position = text.translate(_SAME), 0
-    while position < len(plain):
-        match = _TOKEN.match(plain, position)
-        if match is None or match.lastgroup is None:
-            raise ParseError.at(text, position, f"'{text[position]}' has no meaning here")
-        kind, word = str(match.lastgroup), match.group()
-        if kind == "name" and not word.isidentifier():
-            raise ParseError.at(text, position, f"'{word}' is no name; write powers as in x^2")
-        if kind != "space":
-            found.append(_Token(kind, word, position, match.end()))
-        position = match.end()
-    return [*found, _Token("end", "", len(plain), len(plain))]
-
-
-class _Cursor:
-    """A text, its tokens, and the place that has been reached."""
-
-    def __init__(self, text: str) -> None:
-        """Start at the first token."""
-        self.text = text
-        self.words = _tokens(text)
-        self.place = 0
-        self.depth = 0
-
-    @property
-    def word(self) -> _Token:
-        """The next token."""
-        return self.words[self.place]
-
-    def take(self, *signs: str) -> _Token | None:
-        """Step over the next token if it is one of these signs."""
-        word = self.word
-        if word.kind != "sign" or word.text not in signs:
-            return None
-        self.place += 1
-        return word
-
-    def expect(self, sign: str, also: str = "") -> _Token:
-        """Step over this sign, or raise an error; `also` says what else could stand here."""
-        word = self.take(sign)
-        if word is None:
-            raise self.error(f"expected {also}'{sign}'")
-        return word
-
-    def name(self, what: str) -> _Token:
-        """Step over a name, or say what should be named."""
-        word = self.word
-        if word.kind != "name":
-            raise self.error(f"expected the name of {what}")
-        self.place += 1
-        return word
-
-    def edges(self, opening: str, closing: str) -> tuple[str, ...]:
-        """Step over names in brackets, with commas between."""
-        self.expect(opening)
-        names: list[str] = []
-        while not self.take(closing):
-            if names and not self.take(","):
-                raise self.error(f"expected ',' or '{closing}'")
-            names.append(self.name("an edge").text)
-        return tuple(names)
-
-    def error(self, problem: str, word: _Token | None = None) -> ParseError:
-        """Return an error that points at a token, or at the next one."""
-        return ParseError.at(self.text, (word or self.word).start, problem)
-
-    @contextmanager
-    def at(self, word: _Token) -> Iterator[None]:
-        """Let errors of what is built here keep their class, and point at this token."""
-        try:
-            yield
-        except ParseError:
-            raise
-        except TensorgradError as error:
-            raise type(error)(pointed(self.text, word.start, str(error))) from None
-
-    @contextmanager
-    def nested(self) -> Iterator[None]:
-        """Refuse what is nested too deeply for the stack."""
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise self.error(f"brackets and sums are nested more than {DEEPEST} deep; build this in Python")
-        yield
-        self.depth -= 1
-
-
-def _sizes(words: list[_Token]) -> dict[str, str]:
+def _sizes(words: list[Token]) -> dict[str, str]:
     """Return the size symbol of every edge; edges at one place of one variable share the first name."""
     symbol: dict[str, str] = {}
     first: dict[str, list[str]] = {}
@@ -182,7 +78,7 @@ def _declare(name: str, edges: tuple[str, ...], symbols: dict[str, str]) -> Vari
     return Variable(name, shape)
 
 
-def _subscripts(words: list[_Token]) -> list[tuple[str, list[str]]]:
+def _subscripts(words: list[Token]) -> list[tuple[str, list[str]]]:
     """Return every name with brackets behind it, and the names in the brackets."""
     found: list[tuple[str, list[str]]] = []
     inside = False
@@ -197,7 +93,7 @@ def _subscripts(words: list[_Token]) -> list[tuple[str, list[str]]]:
     return found
 
 
-def _squares(words: list[_Token]) -> Iterator[tuple[str, list[str]]]:
+def _squares(words: list[Token]) -> Iterator[tuple[str, list[str]]]:
     """Return the calls of functions of matrices, with the two edges that are named, or not summed."""
     for at, word in enumerate(words[:-1]):
         if word.text in MATRICES and words[at + 1].text == "(":
@@ -216,7 +112,7 @@ def _squares(words: list[_Token]) -> Iterator[tuple[str, list[str]]]:
                 yield word.text, left
 
 
-def _bracketed(words: list[_Token]) -> list[_Token]:
+def _bracketed(words: list[Token]) -> list[Token]:
     """Return what stands between the first bracket and the one that closes it."""
     depth = 0
     for at, word in enumerate(words):
@@ -250,7 +146,7 @@ def size_symbols(text: str) -> dict[str, str]:
     >>> size_symbols("sum_k A[i,k] A[j,k]")
     {'i': 'i', 'k': 'k', 'j': 'i'}
     """
-    return _sizes(_tokens(text))
+    return _sizes(tokens(text))
 
 
 def _known(function: str) -> bool:
@@ -261,7 +157,7 @@ def _applied(operation: str, *tensors: Tensor) -> Tensor:
     return Entrywise(operation, tensors)
 
 
-class _Parser(_Cursor):
+class _Parser(Cursor):
     """A parser by recursive descent that builds as it goes: a method for each line of the grammar."""
 
     def __init__(self, text: str) -> None:
@@ -278,11 +174,11 @@ class _Parser(_Cursor):
         with self.at(start):
             return build.add(*terms)
 
-    def term(self, sign: _Token | None) -> Tensor:
+    def term(self, sign: Token | None) -> Tensor:
         result = self.product(self.word)
         return -result if sign is not None and sign.text == "-" else result
 
-    def product(self, start: _Token, over: tuple[str, ...] = ()) -> Tensor:
+    def product(self, start: Token, over: tuple[str, ...] = ()) -> Tensor:
         factors = [self.factor()]
         while True:
             if self.take("/"):
@@ -325,8 +221,11 @@ class _Parser(_Cursor):
         with self.at(sign):
             return build.power(base, exponent)
 
-    def exponent(self) -> Fraction:
-        """Read 2, -1, (1/2) or (-1/2)."""
+    def exponent(self) -> Fraction | Tensor:
+        """Read 2, -1, (1/2) or (-1/2), or a tensor: y[k], (y[k] + 1)."""
+        ahead = "".join(_SHAPE.get(word.kind, word.text) for word in self.words[self.place : self.place + 6])
+        if ahead.startswith("a") or (ahead.startswith("(") and not _FRACTION.match(ahead)):
+            return self.atom()
         bracket = self.take("(")
         sign = -1 if self.take("-") else 1
         value = self.number()
@@ -343,7 +242,9 @@ class _Parser(_Cursor):
     def number(self) -> Fraction:
         word = self.word
         if word.kind != "number":
-            raise self.error("expected a number: an exponent is a number, such as 2, -1 or (1/2)")
+            raise self.error(
+                "expected a number: an exponent is a number, such as 2, -1 or (1/2), or a tensor in brackets"
+            )
         self.place += 1
         return Fraction(word.text)
 
@@ -354,7 +255,7 @@ class _Parser(_Cursor):
         if word.kind == "name":
             return self.named()
         if self.take("("):
-            result = self.expression()
+            result = self.comparison()
             self.expect(")")
             return result
         if self.take("|"):
@@ -369,7 +270,7 @@ class _Parser(_Cursor):
             "expected a tensor" if word.kind == "end" else f"expected a tensor, not '{word.text}'"
         )
 
-    def constant(self, word: _Token, value: Fraction) -> Tensor:
+    def constant(self, word: Token, value: Fraction) -> Tensor:
         """Read a number, or one that is the same along edges."""
         edges = self.edges("[", "]") if self.word.text == "[" else ()
         with self.at(word):
@@ -391,17 +292,17 @@ class _Parser(_Cursor):
             raise self.error(f"{word.text} is a function: {word.text}(…)", word)
         return self.subscripted(word, ())
 
-    def call(self, word: _Token, function: str) -> Tensor:
+    def call(self, word: Token, function: str) -> Tensor:
         if not _known(function):
             with self.at(word):
-                unknown = UnknownFunctionError.of(function, [*FUNCTIONS, *on_several()])
+                unknown = UnknownFunctionError.of(function, {**FUNCTIONS, **on_several()})
                 raise UnknownFunctionError(f"{unknown} A product is written {function} * (…).")
         own = on_several().get(function)
         count = own.arity if own and own.arity else TENSORS.get(function, 1)
         self.expect("(")
-        tensors = [self.expression()]
-        while len(tensors) < count and self.take(","):
-            tensors.append(self.expression())
+        tensors = [self.comparison()]
+        while (len(tensors) < count or self.given(function)) and self.take(","):
+            tensors.append(self.comparison())
         if len(tensors) < count:
             raise self.error(f"{function} takes {count} tensors, not {len(tensors)}", word)
         edges = []
@@ -416,9 +317,30 @@ class _Parser(_Cursor):
             )
         make: Callable[..., Tensor] = FUNCTIONS.get(function) or partial(_applied, function)
         with self.at(word):
-            return make(*tensors, *edges)
+            options = [each.value if isinstance(each, Number) else each for each in tensors[count:]]
+            return make(*tensors[:count], *options, *edges)
 
-    def subscripted(self, word: _Token, edges: tuple[str, ...]) -> Tensor:
+    def given(self, function: str) -> bool:
+        """Whether a comma is next and then not the name of an edge: a number, or a second tensor."""
+        following, behind = (self.words[min(self.place + n, len(self.words) - 1)] for n in (1, 2))
+        tensor = following.kind == "name" and behind.text in ("[", "(")
+        return (
+            function in OPTIONS
+            and self.word.text == ","
+            and (following.kind == "number" or following.text == "-" or tensor)
+        )
+
+    def comparison(self) -> Tensor:
+        """Read an expression, or two and how they compare."""
+        left = self.expression()
+        sign = self.take(">", "<", ">=", "<=", "==", "!=")
+        if sign is None:
+            return left
+        right = self.expression()
+        with self.at(sign):
+            return COMPARISONS[sign.text](left, right)
+
+    def subscripted(self, word: Token, edges: tuple[str, ...]) -> Tensor:
         with self.at(word):
             if word.text in IDENTITY:
                 return self.identity(word, edges)
@@ -431,7 +353,7 @@ class _Parser(_Cursor):
                 )
             return labelled(known, edges)
 
-    def identity(self, word: _Token, edges: tuple[str, ...]) -> Tensor:
+    def identity(self, word: Token, edges: tuple[str, ...]) -> Tensor:
         if len(edges) != 2:
             raise self.error(f"the identity {word.text} has two edges, not {len(edges)}", word)
         return delta(edges[0], edges[1], self.symbols[edges[0]])

@@ -90,6 +90,11 @@ def written(node: ENode, parts: Sequence[Text], edges: Sequence[str], order: boo
             return multiple(node.number, _factor(parts[0], order))
         case "power":
             return _power(parts[0], node.number)
+        case "raised":
+            base, exponent = (part.bracketed(~Look.ATOM).text for part in parts)
+            return Text(f"{base}^{exponent}", Look.POWER)
+        case "polygamma":
+            return Text(f"polygamma({node.number}, {parts[0].text})")
     name = node.name if node.op == "apply" else node.op
     return Text(f"{name}({', '.join([*(part.text for part in parts), *edges])})")
 

@@ -153,6 +153,9 @@ class Building(Protocol):
     def power(self, arg: Tensor, exponent: Numeric | Tensor) -> Tensor:
         """A power."""
 
+    def compared(self, how: str, left: Tensor, right: Tensor) -> Tensor:
+        """A comparison, by the name of its operation."""
+
     def rename(self, arg: Tensor, mapping: Mapping[str, str]) -> Tensor:
         """Other names for edges."""
 
@@ -264,13 +267,29 @@ class Tensor:
         """Divide a number by the tensor, pointwise."""
         return METHODS.build.divide(METHODS.build.as_tensor(other), self)
 
-    def __pow__(self, exponent: Numeric) -> Tensor:
-        """Raise every entry to a rational power."""
+    def __pow__(self, exponent: Numeric | Tensor) -> Tensor:
+        """Raise every entry to a power: a number, or another for each entry."""
         return METHODS.build.power(self, exponent)
 
     def __rpow__(self, base: Numeric) -> Tensor:
-        """Refuse: exponents are numbers."""
+        """Raise a number to the power of every entry."""
         return METHODS.build.power(METHODS.build.as_tensor(base), self)
+
+    def __gt__(self, other: Tensor | Numeric) -> Tensor:
+        """Return 1 where an entry is larger, else 0."""
+        return METHODS.build.compared("greater", self, METHODS.build.as_tensor(other))
+
+    def __ge__(self, other: Tensor | Numeric) -> Tensor:
+        """Return 1 where an entry is larger or equal, else 0."""
+        return METHODS.build.compared("greater_equal", self, METHODS.build.as_tensor(other))
+
+    def __lt__(self, other: Tensor | Numeric) -> Tensor:
+        """Return 1 where an entry is smaller, else 0."""
+        return METHODS.build.compared("greater", METHODS.build.as_tensor(other), self)
+
+    def __le__(self, other: Tensor | Numeric) -> Tensor:
+        """Return 1 where an entry is smaller or equal, else 0."""
+        return METHODS.build.compared("greater_equal", METHODS.build.as_tensor(other), self)
 
     def __neg__(self) -> Tensor:
         """Change the sign."""

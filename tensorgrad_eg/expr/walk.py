@@ -22,13 +22,16 @@ from tensorgrad_eg.errors import (
     VariableClashError,
 )
 from tensorgrad_eg.expr.compound import (
+    FIBRES,
     Add,
     Apply,
     Contract,
     Derivative,
     Entrywise,
+    Fibre,
     LogSumExp,
     MatrixFunction,
+    Polygamma,
     Power,
     Reduce,
     Rename,
@@ -37,7 +40,7 @@ from tensorgrad_eg.expr.compound import (
     Tangent,
 )
 from tensorgrad_eg.expr.leaves import Constant, Delta, Extent, Number, Variable
-from tensorgrad_eg.expr.operations import OPERATIONS, Payload
+from tensorgrad_eg.expr.operations import Payload
 from tensorgrad_eg.expr.tensor import Tensor, derivative_names
 
 T = TypeVar("T", bound=Hashable)
@@ -70,8 +73,10 @@ FIELDS: dict[type[Tensor], _Fields] = {
     Rename: _Fields("rename", "", ("arg",)),
     Apply: _Fields("apply", "function", ("arg",)),
     Power: _Fields("power", "exponent", ("arg",)),
+    Polygamma: _Fields("polygamma", "order", ("arg",)),
     Softmax: _Fields("softmax", "over", ("arg",)),
     LogSumExp: _Fields("logsumexp", "over", ("arg",)),
+    Fibre: _Fields("", "", ("arg",)),
     Entrywise: _Fields("", "", ("args",)),
     MatrixFunction: _Fields("", "", ("arg",)),
     Derivative: _Fields("", "", ("arg", "wrt")),
@@ -96,10 +101,22 @@ def operation(node: Tensor) -> tuple[str, Payload]:
             return "extent", str(size)
         case Entrywise(name):
             return name, None
-        case MatrixFunction(name, over):
+        case MatrixFunction(name, over) | Fibre(name, over):
             return name, over
     fields = FIELDS[type(node)]
     return fields.operation, getattr(node, fields.payload) if fields.payload else None
+
+
+def words(roots: Iterable[Tensor]) -> frozenset[str]:
+    """Return the names of the operations in expressions, and of the functions that are applied there.
+
+    >>> from tensorgrad_eg.expr.leaves import Variable
+    >>> sorted(words([Apply("sin", Variable("x", ["k"]))]))
+    ['apply', 'sin', 'variable']
+    """
+    nodes = postorder(roots)
+    functions = {node.function for node in nodes if isinstance(node, Apply)}
+    return frozenset(functions | {operation(node)[0] for node in nodes})
 
 
 def made(name: str, payload: Payload, parts: Sequence[Tensor]) -> Tensor:
@@ -109,9 +126,8 @@ def made(name: str, payload: Payload, parts: Sequence[Tensor]) -> Tensor:
     >>> print(made("softmax", frozenset("k"), [Variable("x", ["k"])]))
     softmax(x[k], k)
     """
-    if name in OPERATIONS and OPERATIONS[name].matrix:
-        assert isinstance(payload, frozenset)
-        return MatrixFunction(name, payload, *parts)
+    if isinstance(payload, frozenset) and name not in _CLASSES:
+        return (Fibre if name in FIBRES else MatrixFunction)(name, payload, *parts)
     if name not in _CLASSES:
         return Entrywise(name, parts)
     kind = _CLASSES[name]

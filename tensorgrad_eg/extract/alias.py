@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tensorgrad_eg.egraph import Snapshot, smallest
-from tensorgrad_eg.expr.operations import ENode
+from tensorgrad_eg.expr.operations import OPERATIONS, ENode
 from tensorgrad_eg.extract.closure import FUNCTION, LEAF, PRODUCT, SUM, Closure, Node, Read, kind
 from tensorgrad_eg.running import Deadline
 
@@ -251,7 +251,8 @@ class _Statement:
             if node.op == "scale" and node.number == -1:
                 self.closure.same(at, range(len(names)), node.children[0], range(len(names)), -1)
                 return
-        self.closure.add(Node(at, names, tag, reads, kinds, sign, how))
+        ordered = OPERATIONS[node.op].ordered
+        self.closure.add(Node(at, names, tag, reads, kinds, sign, how, ordered))
 
     def product(self, at: int, choice: Mapping[int, ENode]) -> None:
         """States a class as a product of any number of factors, in whatever order they are multiplied."""

@@ -30,6 +30,8 @@ PRODUCT, SUM, FUNCTION = "product", "sum", "function"
 _TRIES = 60
 #: The tensor that names stand for which no tensor has.
 _NAME = -2
+#: The tensors that stand for the places of what is read in an order: this one, and those below.
+_PLACE = -3
 
 
 def _canonical(
@@ -172,9 +174,9 @@ def kind(over: bool, free: bool, size: str | int) -> str:
 class Node:
     """One way to state a tensor: `at`, whose axes are `names`, is the operation `tag` on what it `reads`.
 
-    The order of what is read does not matter. `kinds` says of each name what it is, and its size. Names that
-    are neither summed nor axes of `at` are those along which it is constant. The tensor is `sign` times the
-    operation; `how` says what it does with the signs of what it reads.
+    The order of what is read does not matter, unless it is `ordered`. `kinds` says of each name what it is,
+    and its size. Names that are neither summed nor axes of `at` are those along which it is constant. The
+    tensor is `sign` times the operation; `how` says what it does with the signs of what it reads.
     """
 
     at: int
@@ -184,6 +186,7 @@ class Node:
     kinds: Mapping[str, str]
     sign: int = 1
     how: str = FUNCTION
+    ordered: bool = False
 
 
 class Closure:
@@ -293,12 +296,17 @@ class Closure:
         if node.how == PRODUCT and any(group in self.zeros for group, _ in reads):
             self._zero(self.place[node.at][0])
             return
+        tag = node.tag
+        if node.ordered:
+            tag = tag, tuple([(group, sign) for (group, _), sign in zip(reads, signs, strict=True)])
+            reads += [(_PLACE - n, names) for n, (_, names) in enumerate(reads)]
+            signs += [1] * len(signs)
         key, orders = _canonical(reads, signs, node.how, node.kinds, self.turns)
         own = {name: n for n, name in enumerate(node.names)}
         axes = [
             (tuple([own[name] for name in order if name in own]), sign * node.sign) for order, sign in orders
         ]
-        known, others, turned = self._known.setdefault((node.tag, key), (node.at, *axes[0]))
+        known, others, turned = self._known.setdefault((tag, key), (node.at, *axes[0]))
         for order, sign in dict.fromkeys(axes):
             self.same(node.at, order, known, others, sign * turned)
 

@@ -236,9 +236,8 @@ class _Term:
                 return self._sum(step, reads)
             case "apply":
                 return self.dag.put("apply", step.function, *reads)
-            case "scale" | "power":
-                return self.dag.put(step.kind, step.number, *reads)
-        return self.dag.put(step.kind, frozenset(step.over), *reads)
+        edged = OPERATIONS[step.kind].edged
+        return self.dag.put(step.kind, frozenset(step.over) if edged else step.number, *reads)
 
     def _product(self, reads: Sequence[int], over: frozenset[str]) -> int:
         if len(reads) == 1:
@@ -353,7 +352,8 @@ class _Statement:
         }
         if what:
             kinds = {label: f"{size} {label}" for label, size in kinds.items()}
-        self.closure.add(Node(at, step.edges, tag, reads, kinds))
+        ordered = not what and OPERATIONS[step.kind].ordered
+        self.closure.add(Node(at, step.edges, tag, reads, kinds, ordered=ordered))
 
     def _read(self, operand: Operand) -> Read:
         """What an operand reads: a term of a sum may be a multiple, which is a tensor of its own."""

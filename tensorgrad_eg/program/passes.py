@@ -36,7 +36,7 @@ LONGEST = 8
 # Names that the emitted source uses itself, or that would puzzle a reader.
 RESERVED = frozenset(
     {"torch", "np", "jax", "jnp", "math", "plan", "contract", "softmax", "logsumexp", "float", "lambda"}
-    | {"lru_cache", "upper", "mirrored", "logdet"}
+    | {"lru_cache", "upper", "mirrored", "logdet", "scipy", "polygamma", "prod_others", "huber"}
 )
 
 SWEEPS = 4

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tensorgrad_eg.errors import RuleError, RuleFileError, RuleFileNotFoundError
 from tensorgrad_eg.expr.operations import OPERATIONS, Operation, on_several
+from tensorgrad_eg.rules.demand import ON_DEMAND, needed, reach
 from tensorgrad_eg.rules.forms import (
     DIRECTED,
     Form,
@@ -328,11 +329,13 @@ def programs(
     rulesets: frozenset[str] | None = None,
     apart: frozenset[str] = frozenset(),
     directed: frozenset[str] = DIRECTED,
+    words: frozenset[str] | None = None,
 ) -> tuple[Written, ...]:
     """The forms of the rule files as the e-graph engine reads them, directed rewrites written out.
 
     With `rulesets`, only the rules of those; declarations are always there. Each rule of the rulesets in
-    `apart` is also a ruleset of its own, named by `alone`, so that it can be run by itself.
+    `apart` is also a ruleset of its own, named by `alone`, so that it can be run by itself. With `words`, the
+    functions and operations of a problem, rules that are loaded on demand are there only if they can match.
 
     Example:
         >>> from tensorgrad_eg.rules import rule_files
@@ -343,6 +346,7 @@ def programs(
         True
     """
     found: list[Written] = []
+    met = None if words is None else reach(files, words)
     members: dict[str, list[str]] = {ruleset: [] for ruleset in sorted(apart)}
     for file in files:
         for form in file.forms:
@@ -351,6 +355,8 @@ def programs(
             if form[0] == "ruleset" and form[1] in members:
                 continue  # the ruleset is put together of its rules, below
             if ruleset and rulesets is not None and ruleset not in rulesets:
+                continue
+            if met is not None and file.name in ON_DEMAND and not needed(form, met):
                 continue
             if ruleset in members:
                 own = alone(_name(form))

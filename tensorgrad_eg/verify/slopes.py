@@ -12,8 +12,7 @@ array([2., 4.])
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -33,11 +32,9 @@ from tensorgrad_eg.expr import (
     postorder,
 )
 from tensorgrad_eg.expr.operations import ENode
+from tensorgrad_eg.verify.known import PARTIALS, SLOPES, WEIGHTS, matrix_edges, product_of_others
 from tensorgrad_eg.verify.tape import Node, Tape
 
-Slope = Callable[[Tape, Node], Node | None]
-#: Operations that end edges, and whose derivative by each entry is a tensor.
-_WEIGHTED = frozenset({"logsumexp", "det", "logdet"})
 Array = NDArray[Any]
 #: What right programs differ by, relative to the largest entry; where it is more, rounding is measured.
 CLOSE = 1e-9
@@ -90,8 +87,9 @@ def _tangent(tape: Tape, node: Node, moved: Sequence[Node | None]) -> Node | Non
         ]
         return tape.add(terms)
     if len(node.args) > 1 and node.op != "add":
-        each = [(n, da) for n, da in enumerate(moved) if da is not None]
-        return tape.add([tape.contract([], tape.slope(node, n), da) for n, da in each])
+        each = [(slope(tape, node, n), da) for n, da in enumerate(moved) if da is not None]
+        parts = [tape.contract([], entry, da) for entry, da in each if entry is not None]
+        return tape.add(parts) if parts else None
     present = [one for one in moved if one is not None]
     (da,) = present if len(present) == 1 else [tape.add(present)]
     match node.op:
@@ -104,10 +102,10 @@ def _tangent(tape: Tape, node: Node, moved: Sequence[Node | None]) -> Node | Non
             return tape.spread(da, {**node.shape, **extra})
         case "relabel":
             return tape.relabel(dict(zip(node.args[0].shape, node.shape, strict=True)), da)
-        case name if name in _WEIGHTED:
-            return tape.contract(node.made.over, _weights(tape, node), da)
+        case name if name in WEIGHTS:
+            return tape.contract(node.made.over, WEIGHTS[node.op](tape, node), da)
         case "inverse":
-            i, j, s, t = _matrix_edges(node)
+            i, j, s, t = matrix_edges(node)
             factors = ({j: s}, node), ({i: s, j: t}, da), ({i: t}, node)
             return _sandwiched(tape, s, t, *(tape.relabel(names, a) for names, a in factors))
     return _through(tape, node, da)
@@ -122,6 +120,8 @@ def _through(tape: Tape, node: Node, change: Node) -> Node | None:
             weighted = tape.contract([], node, change)
             total = tape.contract([], node, tape.reduce(node.made.over, weighted))
             return tape.add([weighted, tape.scale(-1.0, total)])
+        case "prod_others":
+            return product_of_others(tape, node, change)
     entry = slope(tape, node, 0)
     return None if entry is None else tape.contract([], entry, change)
 
@@ -129,6 +129,7 @@ def _through(tape: Tape, node: Node, change: Node) -> Node | None:
 def slope(tape: Tape, node: Node, place: int) -> Node | None:
     """The derivative, entry by entry, of an operation that works so by what stands in a place; or it is zero.
 
+    >>> from fractions import Fraction
     >>> tape = Tape()
     >>> x = tape.array({"k": 2}, np.array([1.0, 2.0]), "x")
     >>> tape.values([slope(tape, tape.apply("power", Fraction(2), x), 0)])
@@ -140,26 +141,12 @@ def slope(tape: Tape, node: Node, place: int) -> Node | None:
         case "power":
             raised = tape.apply("power", node.made.number - 1, node.args[0])
             return tape.scale(node.made.number, raised)
-        case "apply" if node.made.name in _SLOPES:
-            return _SLOPES[node.made.name](tape, node.args[0])
+        case "apply" if node.made.name in SLOPES:
+            return SLOPES[node.made.name](tape, node.args[0])
+        case name if name in PARTIALS:
+            return PARTIALS[name](tape, node, place)
     # Somebody has added it, and nobody says what its slope is: by differences.
     return tape.slope(node, place)
-
-
-def _weights(tape: Tape, node: Node) -> Node:
-    """The derivative of what ends edges by each entry that has them."""
-    (a,) = node.args
-    if node.op == "logsumexp":
-        return tape.apply("softmax", node.made.over, a)
-    i, j, *_ = _matrix_edges(node)
-    turned = tape.relabel({i: j, j: i}, tape.apply("inverse", node.made.over, a))
-    return tape.contract([], node, turned) if node.op == "det" else turned
-
-
-def _matrix_edges(node: Node) -> tuple[str, str, str, str]:
-    """The two edges of the matrices that an operation is of, and two names for them that no edge has."""
-    i, j = sorted(node.made.over)
-    return i, j, f"{i}:{node.number}", f"{j}:{node.number}"
 
 
 def _sandwiched(tape: Tape, s: str, t: str, left: Node, middle: Node, right: Node) -> Node:
@@ -196,16 +183,20 @@ def _pulled(tape: Tape, node: Node, cotangent: Node) -> list[Node | None]:
             return [tape.spread(cotangent, node.args[0].shape)]
         case "relabel":
             return [tape.relabel(dict(zip(node.shape, node.args[0].shape, strict=True)), cotangent)]
-        case name if name in _WEIGHTED:
-            return [tape.contract([], cotangent, _weights(tape, node))]
+        case name if name in WEIGHTS:
+            return [tape.contract([], cotangent, WEIGHTS[node.op](tape, node))]
         case "inverse":
-            i, j, s, t = _matrix_edges(node)
+            i, j, s, t = matrix_edges(node)
             factors = ({i: s, j: i}, node), ({i: s, j: t}, cotangent), ({i: j, j: t}, node)
             return [_sandwiched(tape, s, t, *(tape.relabel(names, a) for names, a in factors))]
         case "array":
             return []
     if len(node.args) > 1:
-        return [_factor(tape, cotangent, tape.slope(node, n), a) for n, a in enumerate(node.args)]
+        entries = [slope(tape, node, n) for n in range(len(node.args))]
+        return [
+            None if entry is None else _factor(tape, cotangent, entry, a)
+            for entry, a in zip(entries, node.args, strict=True)
+        ]
     return [_through(tape, node, cotangent)]
 
 
@@ -213,42 +204,6 @@ def _factor(tape: Tape, cotangent: Node, other: Node, a: Node) -> Node:
     """What reaches a factor of a product: the cotangent times the other, summed over what it lacks."""
     over = [edge for edge in {**cotangent.shape, **other.shape} if edge not in a.shape]
     return tape.spread(tape.contract(over, cotangent, other), a.shape)
-
-
-def _tanh(tape: Tape, a: Node) -> Node:
-    square = tape.apply("power", Fraction(2), tape.apply("apply", "tanh", a))
-    return tape.add([tape.array({}, np.array(1.0)), tape.scale(-1.0, square)])
-
-
-def _sigmoid(tape: Tape, a: Node) -> Node:
-    mirrored = tape.apply("apply", "sigmoid", tape.scale(-1.0, a))
-    return tape.contract([], tape.apply("apply", "sigmoid", a), mirrored)
-
-
-def _erf(tape: Tape, a: Node) -> Node:
-    bell = tape.apply("apply", "exp", tape.scale(-1.0, tape.apply("power", Fraction(2), a)))
-    return tape.scale(2 / math.sqrt(math.pi), bell)
-
-
-def _named(function: str) -> Slope:
-    return lambda tape, a: tape.apply("apply", function, a)
-
-
-#: The derivative of every function, written down here again: rules are compared with it.
-_SLOPES: Mapping[str, Slope] = {
-    "exp": _named("exp"),
-    "log": lambda tape, a: tape.apply("power", Fraction(-1), a),
-    "tanh": _tanh,
-    "sigmoid": _sigmoid,
-    "softplus": _named("sigmoid"),
-    "relu": _named("step"),
-    "step": lambda tape, a: None,
-    "abs": _named("sign"),
-    "sign": lambda tape, a: None,
-    "sin": _named("cos"),
-    "cos": lambda tape, a: tape.scale(-1.0, tape.apply("apply", "sin", a)),
-    "erf": _erf,
-}
 
 
 class _Meaning:

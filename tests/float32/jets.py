@@ -123,6 +123,13 @@ def _erf(x: Real) -> tuple[Real, Real, Real]:
     return mp.erf(x), slope, -2 * x * slope
 
 
+def _arcsin(x: Real) -> tuple[Real, Real, Real]:
+    if not -1 < x < 1:
+        raise ValueError("no real angle")
+    root = mp.sqrt(1 - x**2)
+    return mp.asin(x), 1 / root, x / root**3
+
+
 # As everywhere, the slope of |x| and of relu at 0 is 0.
 _FUNCTIONS: dict[str, Callable[[Real], tuple[Real, Real, Real]]] = {
     "exp": _exp,
@@ -135,6 +142,25 @@ _FUNCTIONS: dict[str, Callable[[Real], tuple[Real, Real, Real]]] = {
     "cos": lambda x: (mp.cos(x), -mp.sin(x), -mp.cos(x)),
     "abs": lambda x: (abs(x), mp.sign(x), mp.mpf(0)),
     "sign": lambda x: (mp.sign(x), mp.mpf(0), mp.mpf(0)),
+    "tan": lambda x: (mp.tan(x), mp.sec(x) ** 2, 2 * mp.tan(x) * mp.sec(x) ** 2),
+    "arcsin": _arcsin,
+    "arccos": lambda x: (mp.acos(x), *(-part for part in _arcsin(x)[1:])),
+    "arctan": lambda x: (mp.atan(x), 1 / (1 + x**2), -2 * x / (1 + x**2) ** 2),
+    "sinh": lambda x: (mp.sinh(x), mp.cosh(x), mp.sinh(x)),
+    "cosh": lambda x: (mp.cosh(x), mp.sinh(x), mp.cosh(x)),
+    "expm1": lambda x: (mp.expm1(x), *_exp(x)[1:]),
+    "log1p": lambda x: (_log(1 + x)[0], *_log(1 + x)[1:]),
+    "lgamma": lambda x: (
+        mp.log(abs(mp.gamma(x))) if x < 1e6 else mp.loggamma(x).real,
+        mp.psi(0, x),
+        mp.psi(1, x),
+    ),
+    "digamma": lambda x: (mp.psi(0, x), mp.psi(1, x), mp.psi(2, x)),
+    "elu": lambda x: (x, mp.mpf(1), mp.mpf(0)) if x > 0 else (mp.expm1(x), *_exp(x)[1:]),
+    "huber": lambda x: (
+        (x**2 / 2, x, mp.mpf(1)) if abs(x) <= 1 else (abs(x) - mp.mpf(1) / 2, mp.sign(x), mp.mpf(0))
+    ),
+    "clip": lambda x: (min(max(x, mp.mpf(-1)), mp.mpf(1)), mp.mpf(abs(x) <= 1), mp.mpf(0)),
     "relu": lambda x: (max(x, mp.mpf(0)), mp.mpf(x > 0), mp.mpf(0)),
 }
 

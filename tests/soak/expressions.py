@@ -240,7 +240,71 @@ def _slope(w: World, pool: Sequence[Tensor]) -> Tensor:
     return loss.grad(w.random.choice(w.variables))
 
 
-_POINTWISE = ("exp", "log", "tanh", "sigmoid", "relu", "step", "softplus", "sin", "cos", "erf", "abs", "sign")
+def _several(w: World, pool: Sequence[Tensor]) -> Tensor:
+    """A comparison, a choice, the larger or smaller of two, a power of tensors, a Huber loss."""
+    a, b = w.pick(pool), w.pick(pool)
+    match w.random.randint(0, 8):
+        case 0:
+            return F.where(a > b, a, w.pick(pool))
+        case 1:
+            return F.maximum(a, b)
+        case 2:
+            return F.minimum(a, w.random.choice((b, 1, 0)))
+        case 3:
+            return F.exp(F.sin(a)) ** b
+        case 4:
+            return F.huber(a, 1 + b**2)
+        case 5:
+            return a * F.greater_equal(b, w.random.choice((0, a)))
+        case 6:
+            return F.clip(a, -1, 1)
+        case 7:
+            return F.elu(a)
+    return F.where(F.equal(a, b), b, a)
+
+
+def _along(w: World, pool: Sequence[Tensor]) -> Tensor:
+    """A maximum, a product, a norm or a spread along edges."""
+    a = w.pick(pool)
+    over = w.some(a.edges, 1)
+    match w.random.randint(0, 5):
+        case _ if not over:
+            return F.abs(a)
+        case 0:
+            return F.amax(a, *over)
+        case 1:
+            return F.amin(a, *over)
+        case 2:
+            return F.prod(a, *over)
+        case 3:
+            return F.norm(a, *over, p=w.random.choice((1, 2, 3, Fraction(3, 2))))
+        case 4:
+            return F.prod_others(a, over[0])
+    return F.std(a, *over, correction=0)
+
+
+def _loss(w: World, pool: Sequence[Tensor]) -> Tensor:
+    """A loss, or a layer, of two tensors."""
+    a, b = w.pick(pool), w.pick(pool)
+    shared = [edge for edge in a.edges if edge in b.edges]
+    match w.random.randint(0, 5):
+        case 0:
+            return F.huber_loss(a, b)
+        case 1:
+            return F.mse(a, b)
+        case 2:
+            return F.binary_cross_entropy_with_logits(a, F.sigmoid(b))
+        case 3:
+            return F.binary_cross_entropy(F.sigmoid(a), F.sigmoid(b))
+        case 4 if shared:
+            return F.cosine_similarity(a, b, *shared)
+    return F.rms_norm(a, a.edges[0], eps=Fraction(1, 10)) if a.edges else F.silu(a)
+
+
+_POINTWISE = (
+    *("exp", "log", "tanh", "sigmoid", "relu", "step", "softplus", "sin", "cos", "erf", "abs", "sign") * 2,
+    *("tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "expm1", "log1p", "lgamma", "digamma"),
+)
 _SAFE: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda a: F.exp(F.tanh(a)),
     lambda a: F.exp(-(a**2)),
@@ -251,6 +315,16 @@ _SAFE: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda a: 1 / (1 + F.exp(-a)),
     lambda a: (a * a + 1) ** Fraction(-3, 2),
     lambda a: F.gelu(a),
+    lambda a: F.gelu(a, approximate="tanh"),
+    lambda a: F.arcsin(F.tanh(a)),
+    lambda a: F.lgamma(a * a + 1),
+    lambda a: F.digamma(F.softplus(a)),
+    lambda a: F.polygamma(2, F.exp(F.sin(a))),
+    lambda a: F.log1p(a * a),
+    lambda a: F.expm1(F.sin(a)),
+    lambda a: F.silu(F.arctan(a)),
+    lambda a: F.leaky_relu(a, 0.1),
+    F.logsigmoid,
     lambda a: a * a,
 )
 
@@ -288,6 +362,9 @@ _STEPS: dict[Step, int] = {
     _copied: 5,
     _norm_layer: 1,
     _slope: 2,
+    _several: 6,
+    _along: 4,
+    _loss: 2,
 }
 
 

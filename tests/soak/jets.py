@@ -5,7 +5,7 @@ Each infinitesimal squares to zero, so a function of such a value is a finite su
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -107,6 +107,48 @@ def composed(jet: Jet, derivative: Callable[[Array, int], Array]) -> Jet:
                 term = _weighed(term, jet[block], Part(base.labels, known))
             terms.append({found: term})
     return added(terms)
+
+
+def chosen(mask: Part, one: Jet, other: Jet) -> Jet:
+    """One value where a mask holds, another elsewhere, coefficient by coefficient."""
+    found: Jet = {}
+    for tags in sorted({*one, *other}):
+        zero = Part((), np.zeros(()))
+        left, right = one.get(tags, zero), other.get(tags, zero)
+        axes = _axes(mask, left, right)
+        where = full(mask, axes).array
+        found[tags] = Part(tuple(axes), np.where(where, full(left, axes).array, full(right, axes).array))
+    return found
+
+
+def scaled(jet: Jet, factor: float) -> Jet:
+    """A multiple."""
+    return {tags: Part(part.labels, factor * part.array) for tags, part in jet.items()}
+
+
+def slices(jet: Jet, edge: str) -> list[Jet]:
+    """The entries along an edge that the value has."""
+    length = next(p.array.shape[p.labels.index(edge)] for p in jet.values() if edge in p.labels)
+    return [
+        {
+            tags: Part(tuple(x for x in p.labels if x != edge), p.array.take(n, p.labels.index(edge)))
+            if edge in p.labels
+            else p
+            for tags, p in jet.items()
+        }
+        for n in range(length)
+    ]
+
+
+def stacked(jets: Sequence[Jet], edge: str) -> Jet:
+    """Values side by side along a new edge."""
+    found: Jet = {}
+    for tags in sorted({tags for jet in jets for tags in jet}):
+        parts = [jet.get(tags, Part((), np.zeros(()))) for jet in jets]
+        axes = _axes(*parts)
+        rows = np.stack([full(part, axes).array for part in parts], -1)
+        found[tags] = Part((*axes, edge), rows)
+    return found
 
 
 def power(jet: Jet, exponent: Fraction) -> Jet:

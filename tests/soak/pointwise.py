@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.polynomial.hermite import Hermite
 from numpy.typing import NDArray
+from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -58,11 +59,7 @@ def from_tanh(t: Array, order: int) -> Array:
 
     In saturation, where t is close to 1, these have no digits left.
     """
-    slope = Polynomial([1.0, 0.0, -1.0])
-    factor = Polynomial([0.0, 1.0])
-    for _ in range(order):
-        factor = factor.deriv() * slope
-    return np.asarray(factor(t))
+    return _polynomial([1.0, 0.0, -1.0], t, order)
 
 
 def _erf(x: Array, order: int) -> Array:
@@ -101,6 +98,36 @@ def _sign(x: Array) -> Array:
     return np.asarray(np.where(x > 0, 1.0, np.where(x < 0, -1.0, np.where(x == 0, 0.0, np.nan))))
 
 
+def _polynomial(slope: Sequence[float], value: Array, order: int) -> Array:
+    """The derivative of this order of a function whose slope is a polynomial in its value."""
+    factor = Polynomial([0.0, 1.0])
+    for _ in range(order):
+        factor = factor.deriv() * Polynomial(slope)
+    return np.asarray(factor(value))
+
+
+def _arctan(x: Array, order: int) -> Array:
+    y = np.arctan(x)
+    if order == 0:
+        return np.asarray(y)
+    return np.asarray(math.factorial(order - 1) * np.cos(y) ** order * np.sin(order * (y + math.pi / 2)))
+
+
+def _arcsin(x: Array, order: int) -> Array:
+    """A polynomial over an odd power of √(1 - x²)."""
+    if order == 0:
+        return np.arcsin(x)
+    inside, factor = Polynomial([1.0, 0.0, -1.0]), Polynomial([1.0])
+    for n in range(1, order):
+        factor = factor.deriv() * inside + (2 * n - 1) * Polynomial([0.0, 1.0]) * factor
+    return np.asarray(factor(x) * np.power(1 - x * x, 0.5 - order))
+
+
+def _gammas(x: Array, order: int) -> Array:
+    """The logarithm of |Γ|, and its derivatives."""
+    return np.asarray(special.polygamma(order - 1, x) if order else special.gammaln(x))
+
+
 _FUNCTIONS: dict[str, Callable[[Array, int], Array]] = {
     "exp": lambda x, order: np.exp(x),
     "log": _log,
@@ -114,4 +141,14 @@ _FUNCTIONS: dict[str, Callable[[Array, int], Array]] = {
     "erf": _erf,
     "abs": _pieces(lambda x: np.asarray(np.where(x < 0, -x, x)), _sign),
     "sign": _pieces(_sign),
+    "tan": lambda x, order: _polynomial([1.0, 0.0, 1.0], np.tan(x), order),
+    "arcsin": _arcsin,
+    "arccos": lambda x, order: -_arcsin(x, order) if order else np.arccos(x),
+    "arctan": _arctan,
+    "sinh": lambda x, order: np.cosh(x) if order % 2 else np.sinh(x),
+    "cosh": lambda x, order: np.sinh(x) if order % 2 else np.cosh(x),
+    "expm1": lambda x, order: np.exp(x) if order else np.expm1(x),
+    "log1p": lambda x, order: _log(1 + x, order) if order else np.log1p(x),
+    "lgamma": _gammas,
+    "digamma": lambda x, order: _gammas(x, order + 1),
 }

@@ -12,8 +12,9 @@ tanh' = 1 - tanh², is there worked out from the value with its noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import count
 
 import numpy as np
@@ -25,9 +26,12 @@ from tensorgrad_eg.expr import (
     Contract,
     Delta,
     Derivative,
+    Entrywise,
     Extent,
+    Fibre,
     LogSumExp,
     Number,
+    Polygamma,
     Power,
     Reduce,
     Rename,
@@ -188,6 +192,10 @@ class _Run:
                 self._watch(function, parts[0])
                 if function == "tanh" and self.random is not None:
                     return jets.composed(parts[0], self._rounded_tanh)
+            case Entrywise(name):
+                self._compare(name, parts)
+            case Fibre("amax", over):
+                self._ties(parts[0], over)
         return _operation(node, parts)
 
     def _watch(self, function: str, jet: Jet) -> None:
@@ -197,6 +205,27 @@ class _Run:
             size = np.abs(jet[()].array)
             near = (size > 0) & (size < _NEAR * max(1.0, float(size.max(initial=0.0))))
             self.kink |= bool(near.any())
+
+    def _compare(self, name: str, parts: Sequence[Jet]) -> None:
+        """Notes a point where two tensors are all but equal, so that rounding decides which is larger."""
+        # Which of two is larger, or which is taken, hides that one of them is no number.
+        self.huge |= not all(bool(np.isfinite(part[()].array).all()) for part in parts)
+        one, other = parts[-2:]
+        if name == "huber":
+            one = jets.composed(one, lambda x, order: derivatives("abs", x, order))
+        if name == "raised":
+            self.poles.append((True, one[()].array))
+        elif name == "where":
+            self._watch("sign", parts[0])
+        else:
+            self._watch("sign", jets.added([one, jets.scaled(other, -1.0)]))
+
+    def _ties(self, jet: Jet, over: Collection[str]) -> None:
+        """Notes where the largest entries are all but equal."""
+        part = jet[()]
+        axes = tuple(n for n, label in enumerate(part.labels) if label in over)
+        gap = part.array.max(axis=axes, keepdims=True, initial=-np.inf) - part.array
+        self._watch("sign", {(): Part(part.labels, gap)})
 
     def _rounded_tanh(self, x: Array, order: int) -> Array:
         """tanh with noise, and derivatives made of that: in saturation these have an error of their own."""
@@ -236,11 +265,66 @@ def _operation(node: Tensor, parts: Sequence[Jet]) -> Jet:
             return jets.renamed(parts[0], names)
         case Apply(function):
             return jets.composed(parts[0], lambda x, order: derivatives(function, x, order))
+        case Polygamma(n):
+            return jets.composed(parts[0], lambda x, order: derivatives("digamma", x, order + int(n)))
         case Power(_, exponent):
             return jets.power(parts[0], exponent)
+        case Entrywise(name):
+            return _several(name, parts)
+        case Fibre(name, over):
+            return _along(name, over, parts[0])
         case Softmax(over) | LogSumExp(over):
             return jets.fibre(parts[0], over, isinstance(node, Softmax))
     raise TypeError(type(node).__name__)
+
+
+def _several(name: str, parts: Sequence[Jet]) -> Jet:
+    """The value of an operation on several tensors, piece by piece."""
+    difference = jets.added([parts[-2], jets.scaled(parts[-1], -1.0)])[()]
+    if name in ("greater", "greater_equal", "equal"):
+        compare = {"greater": np.greater, "greater_equal": np.greater_equal, "equal": np.equal}[name]
+        return {(): Part(difference.labels, compare(difference.array, 0).astype(float))}
+    if name == "where":
+        condition = parts[0][()]
+        return jets.chosen(Part(condition.labels, condition.array != 0), parts[1], parts[2])
+    a, b = parts
+    if name in ("maximum", "minimum"):
+        sign = 1.0 if name == "maximum" else -1.0
+        ahead = Part(difference.labels, sign * difference.array > 0)
+        tied = Part(difference.labels, difference.array == 0)
+        return jets.chosen(tied, jets.scaled(jets.added([a, b]), 0.5), jets.chosen(ahead, a, b))
+    if name == "huber":
+        size = jets.composed(a, lambda x, order: derivatives("abs", x, order))
+        line = jets.product(b, jets.added([size, jets.scaled(b, -0.5)]), ())
+        gap = jets.added([size, jets.scaled(b, -1.0)])[()]
+        return jets.chosen(
+            Part(gap.labels, gap.array <= 0), jets.scaled(jets.power(a, Fraction(2)), 0.5), line
+        )
+    assert name == "raised", name
+    logs = jets.composed(a, lambda x, order: derivatives("log", x, order))
+    return jets.composed(jets.product(logs, b, ()), lambda x, order: np.exp(x))
+
+
+def _along(name: str, over: Collection[str], jet: Jet) -> Jet:
+    """The largest entry along edges, the products of all or of all others."""
+    if name == "amax":
+        top = jet[()]
+        axes = tuple(n for n, label in enumerate(top.labels) if label in over)
+        largest = top.array == top.array.max(axis=axes, keepdims=True, initial=-np.inf)
+        mask = {(): Part(top.labels, largest / largest.sum(axis=axes, keepdims=True))}
+        return jets.product(mask, jet, over)
+    (edge,) = over
+    entries = jets.slices(jet, edge)
+    if name == "prod":
+        return _product(entries)
+    return jets.stacked([_product([*entries[:n], *entries[n + 1 :]]) for n in range(len(entries))], edge)
+
+
+def _product(entries: Sequence[Jet]) -> Jet:
+    total = jets.number(1.0)
+    for entry in entries:
+        total = jets.product(total, entry, ())
+    return total
 
 
 def _parts(node: Tensor) -> tuple[Tensor, ...]:
@@ -248,11 +332,13 @@ def _parts(node: Tensor) -> tuple[Tensor, ...]:
     match node:
         case Contract(_, left, right):
             return left, right
-        case Add(terms):
+        case Add(terms) | Entrywise(_, terms):
             return terms
+        case Fibre(_, _, arg):
+            return (arg,)
         case Reduce(_, arg) | Scale(_, arg) | Softmax(_, arg) | LogSumExp(_, arg) | Apply(_, arg):
             return (arg,)
-        case Rename(arg) | Power(arg) | Tangent(_, _, arg):
+        case Rename(arg) | Power(arg) | Polygamma(_, arg) | Tangent(_, _, arg):
             return (arg,)
     return ()
 
