@@ -141,6 +141,13 @@ def test_a_product_is_computed_once_for_both_orders() -> None:
     assert plan.flops == 2 * 30 * 30 * 20 + 30 * 20
 
 
+def test_a_tensor_that_is_only_read_with_two_pairs_exchanged_is_known() -> None:
+    """Its exchanges are used whatever the order of its edges: G[b,a,d,c] S[a,b] over a and b is zero."""
+    once = turned(G, "ab", "cd")
+    facts = [antisymmetric(G, "a", "b"), antisymmetric(G, "c", "d"), symmetric(S)]
+    assert str(tg.simplify(F.dot(once, S.rename(i="a", j="b"), "a", "b"), assume=facts)) == "0[d,c]"
+
+
 def test_derivatives_are_those_of_independent_entries() -> None:
     """Facts are used after differentiation: the gradient of xᵀTx by T is xxᵀ, although xᵀTx is zero."""
     assert str(tg.simplify((xi @ T @ xj).grad(T), assume=[TURNED])) == "x[j] x[i]"
