@@ -162,15 +162,9 @@ class Engine:
             TimeLimitError: if the time is up, or once it is clear that not all of it can be there `within` a
                 shorter one.
         """
-        self.symbols.update(symbols or {})
         self.loaded = len(dag.nodes)
         self.variables.update(ranks(dag.nodes))
-        names = [f"(set (symbol {quote(e)}) {quote(str(s))})" for e, s in sorted(self.symbols.items())]
-        counts = sorted({size for size in self.symbols.values() if isinstance(size, int) and size})
-        lengths = "".join(f'(set (length "{n}") (bigrat (bigint {n}) (bigint 1)))' for n in counts)
-        self.command(f"(set (hollow) (set-empty)) {lengths}")
-        for start in range(0, len(names), _CHUNK):  # a long text is parsed in quadratic time
-            self.command(" ".join(names[start : start + _CHUNK]))
+        self._name(symbols or {})
         begun = within.left if within else math.inf
         for needed, actions, made in builders(dag):
             self._once(needed, actions)
@@ -180,6 +174,22 @@ class Engine:
                 raise TimeLimitError.of("loading", within.seconds)
         for name, at in dag.roots.items():
             self.bind(name, f"t{at}", [at])
+
+    def _name(self, symbols: Mapping[str, str | int]) -> None:
+        """Tells the rules the size symbol of every edge."""
+        self.symbols.update(symbols)
+        names = [f"(set (symbol {quote(e)}) {quote(str(s))})" for e, s in sorted(self.symbols.items())]
+        counts = sorted({size for size in self.symbols.values() if isinstance(size, int) and size})
+        lengths = "".join(f'(set (length "{n}") (bigrat (bigint {n}) (bigint 1)))' for n in counts)
+        self.command(f"(set (hollow) (set-empty)) {lengths}")
+        for start in range(0, len(names), _CHUNK):  # a long text is parsed in quadratic time
+            self.command(" ".join(names[start : start + _CHUNK]))
+
+    def more(self, dag: Dag, first: int, symbols: Mapping[str, str | int]) -> None:
+        """Puts in the nodes of a program from the `first` on; those before are there under their numbers."""
+        self._name(symbols)
+        for needed, actions, _ in builders(dag, first):
+            self._once(needed, actions)
 
     def bind(self, name: str, text: str, nodes: Iterable[int]) -> None:
         """Gives a term over loaded nodes (written t0, t1, …) a name under which a snapshot finds it."""

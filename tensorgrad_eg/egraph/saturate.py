@@ -77,6 +77,11 @@ class Report:
     #: What came of comparing the plan with its expressions.
     verified: str = ""
 
+    @property
+    def finished(self) -> bool:
+        """Whether the search came to an end of its own: not that of the time, nor of rules without an end."""
+        return not self.stopped.startswith(("seconds", "rules", "interrupted"))
+
     def __str__(self) -> str:
         """One paragraph for people."""
         times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.phases.items())
@@ -107,6 +112,7 @@ def saturate(
     engine.deadline = deadline.part(_SEARCHING, budget.seconds)
     engine.ceiling = engine.done + _OVER * budget.matches
     try:
+        engine.command("(set (searching) 1)")
         state_sizes(engine, sizes)
         report.stopped = _rounds(engine, budget, report, progress)
         engine.ceiling = None
@@ -134,7 +140,8 @@ def saturate(
 
 def _rounds(engine: Engine, budget: Budget, report: Report, progress: Callable[[int, int], None]) -> str:
     """Runs rounds, first the narrow ones; what ended them."""
-    base = report.nodes = engine.count()
+    base, begun = engine.count(), report.rounds
+    report.nodes = base
     before = last = engine.done
     for number, slack in enumerate(budget.slacks):
         if number and report.nodes - base > budget.nodes // _ROOM:
@@ -143,7 +150,7 @@ def _rounds(engine: Engine, budget: Budget, report: Report, progress: Callable[[
         engine.command(f"(set (slack) {float(slack)!r})")
         changed = True
         while changed:
-            if report.rounds >= budget.rounds:
+            if report.rounds - begun >= budget.rounds:
                 return f"rounds ({budget.rounds})"
             if report.nodes - base >= limit:
                 return f"e-nodes ({limit})"

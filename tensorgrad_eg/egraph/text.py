@@ -186,9 +186,13 @@ def chunks(weights: Sequence[int]) -> Iterator[range]:
         yield range(start, len(weights))
 
 
-def builders(dag: Dag) -> Iterator[tuple[set[int], str, int]]:
-    """What makes a program, in order: the nodes needed, the actions, and how many nodes there are then."""
-    for chunk in chunks([1 + len(node.children) for node in dag.nodes]):
+def builders(dag: Dag, first: int = 0) -> Iterator[tuple[set[int], str, int]]:
+    """What makes a program, in order: the nodes needed, the actions, and how many nodes there are then.
+
+    Its nodes before the `first` are there.
+    """
+    for part in chunks([1 + len(node.children) for node in dag.nodes[first:]]):
+        chunk = range(first + part.start, first + part.stop)
         needed = {c for at in chunk for c in dag.nodes[at].children} - set(chunk)
         yield needed, " ".join(_action(dag, at) for at in chunk), chunk.stop
 

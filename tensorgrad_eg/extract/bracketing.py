@@ -144,7 +144,7 @@ class _Bracketing(Spelling):
 
     def _state(self, relation: str, one: int, other: int) -> None:
         if one != other:
-            self.facts.append((f"({relation} t{one} t{other})", (one, other)))
+            self.facts.append((relation, (one, other)))
 
     def _members(self, at: int) -> list[Member]:
         """The terms of a sum, those of sums that nobody else reads among them."""

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 
 from tensorgrad_eg.egraph import Dag, Snapshot
 from tensorgrad_eg.egraph.derive import Derived
-from tensorgrad_eg.egraph.engine import Engines
+from tensorgrad_eg.egraph.engine import Engine, Engines
 from tensorgrad_eg.egraph.saturate import Budget, Report, saturate
-from tensorgrad_eg.errors import TimeLimitError
+from tensorgrad_eg.errors import LostTermError, TimeLimitError
 from tensorgrad_eg.extract import Priced, edge_sizes, price
+from tensorgrad_eg.extract.again import respell
 from tensorgrad_eg.extract.alias import Alias, aliases, class_orders, closed
 from tensorgrad_eg.extract.closure import Closure
 from tensorgrad_eg.extract.search import Certificate, Extractor, Solution, solve_exactly
@@ -28,6 +29,8 @@ _IDLE = 3
 _KICKS = 40
 #: No search is begun if more than this part of the time left would be gone before.
 _LOADING = 0.5
+#: The part of the time left in which the program found may be spelt once more.
+_AGAIN = 0.2
 #: The part of the time left in which a program is chosen; the rest is for writing it down and comparing it.
 _CHOOSING = 0.7
 #: … and the part of that in which aliases are looked for in the program that the search started from.
@@ -130,10 +133,25 @@ def search(
         elif derived.spellings:
             with suppress(TimeLimitError, KeyboardInterrupt):
                 join(engine, derived.spellings)
+        first = mode.dag if mode and engine is other else loaded.dag
         saturate(engine, sizes, budget, report, progress)
         final = engine.snapshot(roots) if mode or derived.spellings or engine.changes > changes else start
-    report.nodes, report.classes = final.size, len(final.nodes)
-    return Searched(derived.dag, start, final, plain=plain, mode=mode)
+        searched = Searched(derived.dag, start, final, plain=plain, mode=mode)
+        if report.finished and final is not start and _respelt(searched, engine, first, sizes):
+            saturate(engine, sizes, budget, report, progress)
+            searched = replace(searched, final=engine.snapshot(roots), _aliases={}, _closures={})
+    report.nodes, report.classes = searched.final.size, len(searched.final.nodes)
+    return searched
+
+
+def _respelt(searched: Searched, engine: Engine, loaded: Dag, sizes: Mapping[str, int]) -> bool:
+    """Adds to an e-graph, in which a program was `loaded`, other spellings of the best one in it, if any."""
+    limit = engine.deadline.part(_AGAIN)
+    with suppress(TimeLimitError, LostTermError, KeyboardInterrupt):
+        alias = searched.alias(searched.final, limit)
+        if limit.left > 0:
+            return respell(engine, loaded, price(searched.final, sizes, alias), sizes, limit)
+    return False
 
 
 def _unsearched(derived: Derived, report: Report, engines: Engines) -> Searched:

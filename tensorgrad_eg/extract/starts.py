@@ -73,13 +73,13 @@ class Mode:
 
     def _join(self, engine: Engine) -> None:
         pairs = [(self.dag.roots[name], at) for name, at in self.roots.items()]
-        join(engine, [(f"(accumulates t{first} t{at})", (first, at)) for first, at in pairs])
+        join(engine, [("accumulates", pair) for pair in pairs])
 
 
 def join(engine: Engine, facts: Iterable[tuple[str, tuple[int, ...]]]) -> None:
-    """States facts, each with its nodes: that these are one tensor, computed in another order."""
-    for text, nodes in facts:
-        engine.facts(text, nodes)
+    """States of nodes that they are one tensor: by which relation, and which."""
+    for relation, nodes in facts:
+        engine.facts(f"({relation} {' '.join(f't{at}' for at in nodes)})", nodes)
     engine.run("accumulate")
     engine.normalise()
 
