@@ -202,7 +202,7 @@ class Engine:
     def assume(self, statements: str) -> None:
         """States what is declared about variables; rules about it run whenever terms are normalised."""
         if statements:
-            self.command(f"{statements} (set (searching) 0)")
+            self.command(statements)
             self.assumed = ("facts",)
 
     def _once(self, nodes: Iterable[int], actions: str) -> None:
