@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from tensorgrad_eg.egraph import Dag, renamed
 from tensorgrad_eg.egraph.derive import Derived
 from tensorgrad_eg.egraph.engine import Engine
 from tensorgrad_eg.extract import Priced, Way
 from tensorgrad_eg.extract.bracketing import bracketed
+from tensorgrad_eg.extract.readings import Reading
 from tensorgrad_eg.extract.search import Extractor
 from tensorgrad_eg.extract.starts import join
 from tensorgrad_eg.running import Deadline
@@ -76,17 +76,14 @@ class _Writing:
                 self.known[at] = self._made(self._way(at))
 
     def _made(self, way: Way) -> int:
-        node, snapshot = way.node, self.priced.snapshot
-        kids = [
-            self._child(c, sign)
-            for c, sign in zip(node.children, way.signs or (1,) * len(node.children), strict=True)
-        ]
-        return self.dag.put(node.op, node.payload, *kids, free=snapshot.free[way.at])
+        kids = [self._term(reading) for reading in way.readings]
+        return self.dag.put(way.node.op, way.node.payload, *kids, free=self.priced.snapshot.free[way.at])
 
-    def _child(self, at: int, sign: int) -> int:
-        """What a sum reads: a class, or what it is the negative of."""
-        if sign == 1:
-            return self.read(at)
-        nodes = self.priced.snapshot.nodes[at]
-        inner = next(n for n in nodes if n.op == "scale" and n.payload == Fraction(-1)).children[0]
-        return self.dag.put("scale", Fraction(-1), self.read(inner))
+    def _term(self, reading: Reading) -> int:
+        """What is read: a class, or what it is a multiple of, or has on its diagonals."""
+        found = None if reading.at is None else self.read(reading.at)
+        for pair in reversed(reading.pairs):
+            delta = self.dag.put("delta", pair)
+            found = delta if found is None else self.dag.put("contract", frozenset(), delta, found)
+        assert found is not None
+        return found if reading.factor == 1 else self.dag.put("scale", reading.factor, found)
