@@ -112,3 +112,20 @@ def direct(equation: str, data: dict[str, np.ndarray], singles: bool) -> np.ndar
         subscripts = ",".join(edges for _, edges in factors)
         total = total + float(number) * np.einsum(f"{subscripts}->{out}", *arrays)
     return total
+
+
+def test_what_the_search_opens_shares_factors() -> None:
+    """The gradient of Σ_ab w_ab ‖y_a − y_b‖² is degrees times y and one product by W + Wᵀ, once it is opened."""
+    W, Y = Variable("W", a="n", b="n"), Variable("Y", a="n", d="d")
+    r = Y - Y.rename(a="b")
+    n, d = 200, 10
+    right = 3 * n * n + 2 * n * n * d + 3 * n * d + n  # W + Wᵀ, its rows added up, the product; what is n d
+    assert flops(F.sum(W * F.sum(r * r, "d")).grad(Y), n=n, d=d) <= 1.01 * right
+
+
+def test_terms_that_are_equal_in_another_order_of_factors() -> None:
+    """(AB)C − A(BC) is nothing, and (AB)C + A(BC) is twice one of them: never t − t, nor t + t."""
+    left = tg.einsum("ij,jk->ik", tg.einsum("ij,jk->ik", X, Y), Z)
+    other = tg.einsum("ij,jk->ik", X, tg.einsum("ij,jk->ik", Y, Z))
+    assert flops(left - other) == 0
+    assert "2 *" in tg.optimize(left + other, {"n": N}).code("numpy")

@@ -34,13 +34,26 @@ def respell(engine: Engine, loaded: Dag, priced: Priced, sizes: Mapping[str, int
     work = _Writing(priced, extractor.polish(extractor.tree_choice()).choice)
     found = work.dag.part({name: work.read(at) for name, at in snapshot.roots.items()})
     other = bracketed(Derived(found, [], dict(snapshot.symbols)), sizes, limit)
-    if other.wide is None or limit.over:
+    if limit.over or not (other.spellings or _repeats(found)):
         return False
-    more = loaded.copy()
-    moved = more.include(other.wide, range(len(other.wide.nodes)))
+    wide, more = other.wide or found, loaded.copy()
+    moved = more.include(wide, range(len(wide.nodes)))
     engine.more(more, len(loaded.nodes), other.symbols)
-    join(engine, [(relation, tuple([moved[at] for at in nodes])) for relation, nodes in other.spellings])
+    facts = [(relation, tuple([moved[at] for at in nodes])) for relation, nodes in other.spellings]
+    join(
+        engine, [*facts, *(("respelt", (loaded.roots[name], moved[at])) for name, at in found.roots.items())]
+    )
     return True
+
+
+def _repeats(dag: Dag) -> bool:
+    """Whether a sum has a term twice, perhaps with another multiple: two that are one tensor up to names."""
+    for node in dag.nodes:
+        if node.op == "add":
+            terms = [dag.nodes[c].children[0] if dag.nodes[c].op == "scale" else c for c in node.children]
+            if len(set(terms)) < len(terms):
+                return True
+    return False
 
 
 @dataclass
