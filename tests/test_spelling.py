@@ -115,7 +115,7 @@ def direct(equation: str, data: dict[str, np.ndarray], singles: bool) -> np.ndar
 
 
 def test_what_the_search_opens_shares_factors() -> None:
-    """The gradient of Σ_ab w_ab ‖y_a − y_b‖² is degrees times y and one product by W + Wᵀ, once it is opened."""
+    """The gradient of Σ w_ab ‖y_a − y_b‖² is degrees times y and one product by W + Wᵀ, once it is opened."""
     W, Y = Variable("W", a="n", b="n"), Variable("Y", a="n", d="d")
     r = Y - Y.rename(a="b")
     n, d = 200, 10

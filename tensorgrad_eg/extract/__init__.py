@@ -238,16 +238,14 @@ def _ways(priced: Priced, at: int, node: ENode) -> list[tuple[Way, int]]:
         return []
     plain = Way(at, node, tuple(alias[c].group for c in node.children), tuple(map(Reading, node.children)))
     twice = node.op == "add" and len(set(plain.children)) < len(plain.children)  # rather 2 t than t + t
-    ways = [(plain, UNIT * _node_price(priced, at, node) + 1 + twice)]
+    price = UNIT * _node_price(priced, at, node) + 1
+    ways = [(plain, price + twice)]
     if node.op == "add" and at not in priced.constant:
         for read in priced.terms.of(node):
             kids = tuple([alias[one.at].group for one in read if one.at is not None])
-            cost = (
-                UNIT * _sum_price(priced, at, read)
-                if any(one.pairs for one in read)
-                else ways[0][1] - 1 - twice
-            )
-            ways.append((Way(at, node, kids, read), cost + 1))
+            placed = any(one.pairs for one in read)
+            cost = UNIT * _sum_price(priced, at, read) + 1 if placed else price
+            ways.append((Way(at, node, kids, read), cost))
     return ways
 
 
