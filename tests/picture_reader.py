@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from expr_reference import FUNCTIONS
+from programs import SEVERAL
 
 from tensorgrad_eg.diagram.picture import Box, End, Node, Picture
 
@@ -64,6 +65,8 @@ class Reader:
         if isinstance(thing, Box):
             if thing.kind == "loop":
                 return self.derivative(thing, {end.axis: at for at, end in ends if end.dot})
+            if thing.label in SEVERAL:
+                return self.several(thing, ends)
             return self.sum(thing, ends) if thing.kind == "sum" else self.function(thing)
         if thing.kind == "text":
             return np.asarray(self.number(thing.label)), []
@@ -106,6 +109,13 @@ class Reader:
                 factor = Fraction(1)
         return np.asarray(total), [at for at, _ in ends]
 
+    def several(self, box: Box, ends: list[tuple[int, End]]) -> Factor:
+        """A box with the two tensors that an operation is of."""
+        names = [end.axis for _, end in ends]
+        parts = [key for key in self.rows[box.key] if isinstance(self.things[key], Box)]
+        values = [self.inside(key, names) for key in parts]
+        return np.vectorize(SEVERAL[box.label], otypes=[float])(*values), [at for at, _ in ends]
+
     def function(self, box: Box) -> Factor:
         """A box around an argument, whose wires lead through the frame."""
         crossing = []
@@ -116,18 +126,16 @@ class Reader:
         legs = [node.label for node in self.picture.nodes if node.kind == "leg" and node.box == box.key]
         value = self.inside(box.key, legs, crossing)
         name, _, over = box.label.partition(" over ")
-        if name == "logsumexp":
+        if name in _ALONG:
             assert sorted(legs) == sorted(over.split(", "))
-            return np.log(np.exp(value).sum(axis=tuple(range(len(legs))))), crossing
+            return _ALONG[name](value, tuple(range(len(legs)))), crossing
         if name in ("pack", "unpack"):
             made = [(end.axis, at) for at, end in self.ends() if end.target == box.key]
             return self.packing(name, value, legs, dict(made)), [*(at for _, at in made), *crossing]
         assert not legs
-        if name == "softmax":
+        if name in _SPANNING:
             labels = [self.picture.wires[at].label for at in crossing]
-            powers = np.exp(value)
-            axes = tuple(labels.index(edge) for edge in over.split(", "))
-            return powers / powers.sum(axis=axes, keepdims=True), crossing
+            return _SPANNING[name](value, tuple(labels.index(edge) for edge in over.split(", "))), crossing
         return apply(box.label, value), crossing
 
     def packing(self, name: str, value: Array, legs: list[str], made: Mapping[str, int]) -> Array:
@@ -168,6 +176,29 @@ class Reader:
         if "π" in text:
             return 1 / np.pi if text.startswith("1/") else np.pi ** float(text.partition("^")[2] or 1)
         return float(Fraction(text))
+
+
+def _softmax(value: Array, axes: tuple[int, ...]) -> Array:
+    powers = np.exp(value)
+    return np.asarray(powers / powers.sum(axis=axes, keepdims=True))
+
+
+def _others(value: Array, axes: tuple[int, ...]) -> Array:
+    """For each entry the product of the others."""
+    (axis,) = axes
+    moved = np.moveaxis(value, axis, 0)
+    found = [np.delete(moved, n, axis=0).prod(axis=0) for n in range(len(moved))]
+    return np.moveaxis(np.array(found).reshape(moved.shape), 0, axis)
+
+
+#: What sums edges away, and what keeps those that it is worked out along.
+_ALONG: dict[str, Callable[[Array, tuple[int, ...]], Array]] = {
+    "logsumexp": lambda value, axes: np.asarray(np.log(np.exp(value).sum(axis=axes))),
+    "amax": lambda value, axes: np.asarray(value.max(axis=axes)),
+    "det": lambda value, axes: np.asarray(np.linalg.det(np.moveaxis(value, axes, (-2, -1)))),
+    "prod": lambda value, axes: np.asarray(value.prod(axis=axes)),
+}
+_SPANNING = {"softmax": _softmax, "prod_others": _others}
 
 
 def differences(value: Callable[[], Array], variable: Array, step: float = 1e-4) -> Array:

@@ -298,3 +298,18 @@ def test_halving_never_costs_more(program: Program) -> None:
     once = halved(program)
     assert once is program or total_flops(once) < total_flops(program)
     assert halved(once) is once
+
+
+def test_what_is_worked_along_edges_is_whole() -> None:
+    """A softmax over both edges of a symmetric matrix, and its inverse, are not computed from one half."""
+    A = Variable("A", i="n", j="n")
+    both = A + A.rename(i="j", j="i")
+    wanted = [F.softmax(both, "i", "j"), F.inverse(both, "i", "j")]
+    data = np.array([[2.0, 0.3, -0.1], [0.2, 1.5, 0.4], [0.1, -0.6, 3.0]])
+    total = np.exp(data + data.T)
+    for found, right in zip(
+        tg.optimize(wanted, {"n": 3}, symmetric=True)(A=data),
+        [total / total.sum(), np.linalg.inv(data + data.T)],
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, right, rtol=1e-12)

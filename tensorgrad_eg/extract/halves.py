@@ -112,8 +112,8 @@ def _options(step: Step, found: Mapping[str, Sequence[Axes]]) -> Iterator[_Pairs
 
 
 def _packable(step: Step, labels: _Labels, found: Mapping[str, Sequence[Axes]]) -> bool:
-    """Whether every operand is symmetric in both labels, or has neither."""
-    if not step.operands:
+    """Whether every operand is symmetric in both labels, or has neither. What it works along stays whole."""
+    if not step.operands or set(labels) & set(step.over):
         return False
     for operand in step.operands:
         places = _places(operand, labels)
