@@ -33,6 +33,7 @@ _FACTS = {
     "diagonal": 2,
     "orthogonal": 2,
     "positive": 0,
+    "positive_definite": 2,
     "one_hot": 1,
     "sums_to_one": 1,
 }
@@ -137,6 +138,17 @@ def positive(variable: Variable) -> Fact:
     return _fact("positive", variable, ())
 
 
+def positive_definite(variable: Variable, *edges: str) -> Fact:
+    """The variable is a symmetric matrix with positive eigenvalues, as a covariance or a kernel matrix.
+
+    So are sums of it with Gram matrices and multiples of the identity: they are factorised in half the time.
+
+    >>> print(positive_definite(Variable("K", i="n", j="n")))
+    positive_definite(K, i, j)
+    """
+    return _fact("positive_definite", variable, edges)
+
+
 def one_hot(variable: Variable, *edges: str) -> Fact:
     """Along the edge, one entry of the variable is 1 and the others are 0: Y² = Y and Σ_c Y[b,c] = 1.
 
@@ -165,8 +177,8 @@ def read(text: str, variables: Mapping[str, Variable]) -> Fact:
     >>> read("symetric(A)", {})
     Traceback (most recent call last):
     tensorgrad_eg.errors.AssumptionError: there is no fact 'symetric'; the facts are: antisymmetric,
-    diagonal, one_hot, orthogonal, positive, sums_to_one, symmetric. Did you mean 'symmetric' or
-    'antisymmetric'?
+    diagonal, one_hot, orthogonal, positive, positive_definite, sums_to_one, symmetric. Did you mean
+    'symmetric' or 'antisymmetric'?
     """
     match = _CALL.fullmatch(text)
     words = [word.strip() for word in match[2].split(",")] if match else []
@@ -255,6 +267,7 @@ __all__ = [
     "one_hot",
     "orthogonal",
     "positive",
+    "positive_definite",
     "sums_to_one",
     "symmetric",
 ]

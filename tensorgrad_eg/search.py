@@ -202,7 +202,8 @@ class Search:
                 self._halves[key] = best.solution, program, done
                 return done
             given = orders_of(program, classes, self.searched.orders(best.priced.snapshot))
-            facts = [f for f in self.facts if f.kind in ("symmetric", "diagonal") and len(f.axes) == 2]
+            kinds = ("symmetric", "diagonal", "positive_definite")
+            facts = [f for f in self.facts if f.kind in kinds and len(f.axes) == 2]
             known = [(f.variable.name, (min(f.axes), max(f.axes))) for f in facts]
             self._halves[key] = best.solution, program, halved(program, known, given, deadline)
         return self._halves[key][2]

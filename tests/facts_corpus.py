@@ -13,6 +13,7 @@ from tensorgrad_eg.assume import (
     one_hot,
     orthogonal,
     positive,
+    positive_definite,
     sums_to_one,
     symmetric,
 )
@@ -34,6 +35,9 @@ LOSS = F.cross_entropy(z, Y, "c")
 SYMMETRIC, DIAGONAL, ORTHOGONAL = symmetric(A), diagonal(D), orthogonal(Q)
 ONE_HOT, TOTAL, POSITIVE = one_hot(Y, "c"), sums_to_one(Y, "c"), positive(x)
 TURNED, GROUPS = antisymmetric(W), symmetric(G, ("i", "j"), ("k", "l"))
+K, rows, ones = Variable("K", i="n", j="n"), Variable("rows", i="n", c="c"), delta("i", "j", size="n")
+GRAM = F.dot(rows, rows.rename(i="j"), "c")
+DEFINITE = positive_definite(K)
 FULLY = (symmetric(S, "i", "j"), symmetric(S, "j", "k"))
 
 
@@ -115,5 +119,27 @@ CORPUS = [
     ),
     _case(F.sign(Constant("pi") * F.mean(x)), "1", POSITIVE),
     _case(F.relu(F.sqrt(F.abs(y)) * (y * y)) + x, "x[n] + y[n]^2 sqrt(abs(y[n]))", POSITIVE),
+    _case(
+        xj @ F.inverse(K) + (xi @ F.inverse(K)).rename(j="i"), "2 Σ_n x[n] inverse(K[i,n], i, n)", DEFINITE
+    ),
+    _case(
+        F.logdet(2 * K + GRAM + 3 * ones),
+        "logdet(3 δ[i,j] + 2 K[i,j] + Σ_c rows[i,c] rows[j,c], i, j)",
+        DEFINITE,
+    ),
+    _case(
+        F.logdet(GRAM + x.sum() * ones), "logdet(Σ_c rows[i,c] rows[j,c] + δ[i,j] Σ_n x[n], i, j)", POSITIVE
+    ),
+    _case(
+        F.logdet(GRAM + F.inverse(K * K)),
+        "logdet(Σ_c rows[i,c] rows[j,c] + inverse(K[i,j]^2, i, j), i, j)",
+        DEFINITE,
+    ),
+    _case(
+        F.logdet(GRAM + x.sum() * K),
+        "logdet(Σ_c rows[i,c] rows[j,c] + K[i,j] Σ_n x[n], i, j)",
+        DEFINITE,
+        POSITIVE,
+    ),
     _case(F.abs(delta("i", "j", size="n") * xi), "δ[i,j] x[i]", POSITIVE),
 ]

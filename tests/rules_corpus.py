@@ -344,4 +344,62 @@ OPENED: dict[str, Tensor | list[Tensor]] = {
 POLES: dict[str, Tensor | list[Tensor]] = {
     "poles": [(x - x) / (x - x), 0 * (y / (x - x)), 2 / (x - x), F.sum(1 / (x - x)), 0 * ((1 / (x - x)) * y)],
 }
+M, N, Mb = Variable("M", i="n", j="n"), Variable("N", j="n", k="n"), Variable("Mb", b="n", i="n", j="n")
+thin, wide, ones = (
+    Variable("thin", i="n", r="m"),
+    Variable("wide", j="n", r="m"),
+    tg.delta("i", "j", size="n"),
+)
+low, turned_low = F.dot(thin, wide, "r") + 2 * ones, F.dot(thin, wide, "r") + ones
+gauge, rhs = F.dot(thin, wide, "r") + s * ones, Variable("rhs", i="n")
+inverse, xb = F.inverse(M), x.rename(i="b")
+MATRICES: dict[str, Tensor | list[Tensor]] = {
+    "functions of matrices": [F.logdet(M), F.log(F.det(M)), F.inverse(M) @ xj],
+    "derivatives of functions of matrices": [f(M).grad(M) for f in (F.logdet, F.det)]
+    + [_hessian(f(M), M) for f in (F.logdet, F.det)]
+    + [F.inverse(M).sum().grad(M), tg.jacobian(inverse, M)],
+    "multiples of matrices": [f(3 * M) for f in (F.inverse, F.logdet)]
+    + [F.inverse(s * M), F.det(2 * Variable("M4", i=4, j=4))],
+    "identities and inverses": [f(ones, "i", "j") for f in (F.inverse, F.det, F.logdet)]
+    + [f(inverse) for f in (F.inverse, F.det, F.logdet)],
+    "matrices that cancel": [
+        M @ inverse.rename(i="j", j="k"),
+        inverse @ M.rename(i="j", j="k"),
+        F.dot(inverse, F.dot(M.rename(i="j", j="k"), x.rename(i="k"), "k"), "j"),
+        F.dot(inverse, F.dot(x.rename(i="k"), M.rename(i="j", j="k"), "k"), "j"),
+        F.dot(F.dot(M.rename(i="j", j="k"), x.rename(i="k"), "k"), inverse, "j"),
+        F.dot(F.dot(x.rename(i="k"), M.rename(i="j", j="k"), "k"), inverse, "j"),
+        F.dot(M, F.dot(inverse.rename(i="j", j="k"), x.rename(i="k"), "k"), "j"),
+        F.dot(M, F.dot(x.rename(i="k"), inverse.rename(i="j", j="k"), "k"), "j"),
+    ],
+    "products of matrices": [F.det(M @ N), F.dot(F.inverse(M @ N), x, "i")],
+    "names of matrices": [
+        *(
+            _hessian(f(Mb * xb, "i", "j").rename(**to) * F.sin(x.rename(i=to["b"])), x)
+            for f in (F.det, F.logdet)
+            for to in ({"b": "c"}, {"b": "i"})
+        ),
+        *(
+            _hessian(F.sin(f(Mb * xb, "i", "j").rename(**to)), x)
+            for f in (F.det, F.logdet)
+            for to in ({"b": "c"}, {"b": "i"})
+        ),
+        *(
+            _hessian(F.inverse(Mb * xb, "i", "j").rename(**to) * F.sin(x.rename(i="c")), x)
+            for to in ({"b": "c"}, {"i": "c"})
+        ),
+        *((f * f.rename(b="k")).grad(x) for f in (F.det(Mb * xb, "i", "j"), F.logdet(Mb * xb, "i", "j"))),
+        F.logdet(Mb, "i", "j") * kl,
+        F.solve(M, x, "i", "j") * kl,
+    ],
+    "matrices of low rank": [
+        F.inverse(low),
+        F.logdet(low),
+        F.logdet(turned_low),
+        F.inverse(gauge) @ xj,
+        F.dot(F.inverse(low), rhs, "i"),
+        F.dot(F.inverse(low), thin.rename(i="j"), "j"),
+    ],
+}
 CORPUS = ALGEBRA | FUNCTIONS | SEVERAL | CHOICES | EDGES | DERIVATIVES | MEANS | SCALARS | PAIRS | OPENED
+CORPUS |= MATRICES

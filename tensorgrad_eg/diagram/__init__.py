@@ -172,7 +172,8 @@ class _Drawing(ABC, Generic[T]):
             parts += [self.sketch.place("text", mark, frame)] if mark else []
             inner = self.sketch.box("term", "", frame)
             parts.append(inner)
-            self.product(term.thing, self.env(term, self.sketch.stubs(env, inner)), inner)
+            ended = [edge for edge in term.edges if edge not in env]  # what is summed: it ends in the box
+            self.product(term.thing, self.env(term, self.sketch.stubs([*env, *ended], inner)), inner)
         self.sketch.row(frame, parts)
         return frame
 

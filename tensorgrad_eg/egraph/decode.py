@@ -197,8 +197,11 @@ def node_expression(
             return Delta(names[i], names[j], symbols[i])
         case "extent":
             return Number(int(node.name)) if node.name.isdigit() else Extent(node.name)
-        case "lu":
+        case "lu" | "cholesky":
             return kids[0]
+        case "solve":
+            pair = frozenset(names[edge] for edge in node.pair)
+            return Contract(over, made("inverse", pair, kids[:1]), kids[1])
         case "rename":
             old, new = (names[label] for label in node.pair)
             if {old, new} <= set(kids[0].edges):  # read on a diagonal

@@ -93,6 +93,18 @@ _TORCH = (
     others = torch.where(large, 0, p).sum(dim, keepdim=True)
     return torch.where(large, others, 1 - p)
 """,
+    """def factors_det(lu, pivots):
+    # The product of the diagonal, with a sign for each exchange of rows.
+    here = torch.arange(1, 1 + pivots.shape[-1], device=pivots.device)
+    return lu.diagonal(0, -2, -1).prod(-1) * (1 - 2 * ((pivots != here).sum(-1) % 2))
+""",
+    """def factors_logdet(lu, pivots):
+    # NaN where the determinant is negative, -inf where it is zero; none of the products overflows.
+    here = torch.arange(1, 1 + pivots.shape[-1], device=pivots.device)
+    diagonal = lu.diagonal(0, -2, -1)
+    sign = diagonal.sign().prod(-1) * (1 - 2 * ((pivots != here).sum(-1) % 2))
+    return torch.where(sign < 0, torch.nan, diagonal.abs().log().sum(-1))
+""",
     """def prod_others(a, dim):
     # For each entry the product of those before it and those behind it.
     one = torch.ones_like(a.narrow(dim, 0, 1))
@@ -129,6 +141,9 @@ class Library:
     #: Whether arrays change: where they do not, a statement makes another one.
     changing = True
     einsum_options: tuple[str, ...] = ("optimize=True",)
+    #: What factorises a matrix so that several steps can read the factors; NumPy cannot solve with those that
+    #: it has, and in JAX the compiler finds that two steps factorise one matrix.
+    factorise: Mapping[str, str] = {}
     #: What the library calls a method or function, where that is not NumPy's name.
     names: Mapping[str, str] = {}
     _units: Mapping[str, str] = {"amax": "np.max", "prod": "np.prod"}
@@ -278,6 +293,7 @@ class _Torch(Library):
     imports = ("import torch",)
     options = ("dtype", "device")
     in_place = True
+    factorise: Mapping[str, str] = {"lu": "torch.linalg.lu_factor", "cholesky": "torch.linalg.cholesky"}
     einsum_options = ()
     names: Mapping[str, str] = {
         "transpose": "permute",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from tensorgrad_eg.emit.code import Code, added, call, literal, parsed, product, quotient, scaled
 from tensorgrad_eg.emit.library import Library
+from tensorgrad_eg.emit.matrices import matrix
 from tensorgrad_eg.emit.tensors import (
     Value,
     aligned,
@@ -67,10 +68,8 @@ def build(library: Library, step: Step, operands: Sequence[Value], sizes: Mappin
             return unpacked(library, step, values[0], sizes)
         case "apply":
             return Value(_apply(library, step.function, values[0].code), values[0].edges, fresh=True)
-        case "lu":
-            return values[0]
         case kind if OPERATIONS[kind].matrix:
-            return _matrix(library, step, values[0])
+            return matrix(library, step, values, sizes)
         case kind if library.name in OPERATIONS[kind].code:
             codes = [_operand(library, kind, values, place, step.edges) for place in range(len(values))]
             text = OPERATIONS[kind].code[library.name].format(*codes, number=number, dtype=library.dtype)
@@ -79,15 +78,6 @@ def build(library: Library, step: Step, operands: Sequence[Value], sizes: Mappin
     gone = step.over if OPERATIONS[step.kind].binds else ()
     kept = tuple(edge for edge in values[0].edges if edge not in gone)
     return Value(library.unit(step.kind, values[0].code, axes), kept, fresh=True)
-
-
-def _matrix(library: Library, step: Step, value: Value) -> Value:
-    """A function of matrices, whose rows and columns are the last two axes."""
-    batch = tuple(edge for edge in value.edges if edge not in step.over)
-    rows = tuple(edge for edge in value.edges if edge in step.over)
-    code = permuted(library, value, (*batch, *rows)).code
-    edges = (*batch, *rows) if OPERATIONS[step.kind].spans else batch
-    return Value(parsed(OPERATIONS[step.kind].code[library.name].format(code.text)), edges, fresh=True)
 
 
 def _operand(library: Library, kind: str, values: Sequence[Value], place: int, edges: Edges) -> str:
@@ -346,3 +336,29 @@ def embed(library: Library, delta: Edges, value: Value, out: Edges, sizes: Mappi
         code = library.expand(code, shape)
     first, second = sorted(out.index(edge) for edge in delta)
     return Value(library.embed(code, first, second, len(out)), out, fresh=True)
+
+
+def contraction_path(
+    group: Sequence[str], reading: Mapping[str, Sequence[Operand]]
+) -> tuple[list[Operand], list[tuple[int, int]]]:
+    """The leaves from left to right, and the path: two positions go out, their product joins at the end."""
+    leaves: dict[str, Operand] = {}
+    stack = [(group[-1], Operand(group[-1], ()))]
+    while stack:
+        key, operand = stack.pop()
+        if operand.tensor in reading:
+            parts = enumerate(reading[operand.tensor])
+            stack += reversed([(f"{operand.tensor} {place}", part) for place, part in parts])
+        else:
+            leaves[key] = operand
+    present = list(leaves)
+    path = []
+    for name in group:
+        keys = [
+            o.tensor if o.tensor in reading else f"{name} {place}" for place, o in enumerate(reading[name])
+        ]
+        first, second = sorted(present.index(key) for key in keys)
+        path.append((first, second))
+        del present[second], present[first]
+        present.append(name)
+    return list(leaves.values()), path

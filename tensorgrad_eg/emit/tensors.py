@@ -144,8 +144,9 @@ class Value:
     """An expression and the labels of its axes.
 
     `fresh`: its memory is read by nobody else, so it may be written over. `alias`: its memory is an
-    argument's. `constant`: it is a Python number. `below`: it is one over this expression, so that a product
-    with it can be written as a division.
+    argument's. `constant`: it is a Python number. `factors`: it is the factors of a matrix, of this
+    kind, whose rows and columns are the last two axes. `below`: it is one over this expression, so that a
+    product with it can be written as a division.
     """
 
     code: Code
@@ -153,6 +154,7 @@ class Value:
     fresh: bool = False
     alias: bool = False
     constant: float | None = None
+    factors: str = ""
     below: Code | None = None
 
 

@@ -8,7 +8,7 @@ inputs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
@@ -25,7 +25,17 @@ from tensorgrad_eg.emit.code import (
     scaled,
 )
 from tensorgrad_eg.emit.library import LIBRARIES, Library
-from tensorgrad_eg.emit.steps import build, complemented, complements, embed, joined, on_view, reads
+from tensorgrad_eg.emit.matrices import factorised, shared
+from tensorgrad_eg.emit.steps import (
+    build,
+    complemented,
+    complements,
+    contraction_path,
+    embed,
+    joined,
+    on_view,
+    reads,
+)
 from tensorgrad_eg.emit.tensors import (
     Line,
     Value,
@@ -44,7 +54,7 @@ from tensorgrad_eg.expr import fresh
 from tensorgrad_eg.expr.printing import Look, Text, indexed, subscript
 from tensorgrad_eg.program import Operand, Output, Program, Step, Structure
 from tensorgrad_eg.program.diagonals import Diagonal, Edges, added, on_diagonal, passing, taken_over
-from tensorgrad_eg.program.passes import fold
+from tensorgrad_eg.program.passes import FACTORS, fold
 from tensorgrad_eg.program.table import formula
 
 INLINE = 50
@@ -103,6 +113,7 @@ class _Writer:
         self.taken = taken_over(self.program, self.sums)
         self.complements = complements(self.program, self.sums)
         self.readers.update(found.p.tensor for found in self.complements.values())
+        self.shared = shared(library, self.program)
         self.lines: list[Line] = []
         self.inlined: dict[str, Value] = {}
         self.named: dict[str, Value] = {
@@ -127,6 +138,10 @@ class _Writer:
         if step.kind != "delta" and self._on_diagonals(step, diagonal):
             return
         value, comment = self.built(step)
+        if step.kind in FACTORS and not value.factors and value.code.text.isidentifier():
+            self.names[step.name] = value.code.text  # a matrix that is factorised where it is read
+            self.named[step.name] = replace(value, fresh=False)
+            return
         alone = self.structure == "tensor" and self.program.outputs[0].operand.tensor == step.name
         longest = RETURNED if alone else 0 if step.name in self.crowd else INLINE
         once = self.readers[step.name] == 1 and len(value.code.text) <= longest
@@ -244,6 +259,8 @@ class _Writer:
         if embedded := self._embedded(step):
             return embedded
         operands = [self.read(operand) for operand in step.operands]
+        if step.kind in FACTORS:
+            return factorised(self.library, step, operands[0], step.name in self.shared)
         step, operands = joined(self.library, self.steps, step, operands)
         value = build(self.library, step, operands, self.program.sizes)
         return permuted(self.library, value, step.edges)
@@ -421,30 +438,4 @@ class _OptEinsumWriter(_Writer):
                 labels.append(new[edge])
             reading[name] = [Operand(o.tensor, tuple(new[edge] for edge in o.edges)) for o in step.operands]
             axes.update((o.tensor, o.edges) for o in reading[name] if o.tensor in group)
-        return *_path(group, reading), labels
-
-
-def _path(
-    group: Sequence[str], reading: Mapping[str, Sequence[Operand]]
-) -> tuple[list[Operand], list[tuple[int, int]]]:
-    """The leaves from left to right, and the path: two positions go out, their product joins at the end."""
-    leaves: dict[str, Operand] = {}
-    stack = [(group[-1], Operand(group[-1], ()))]
-    while stack:
-        key, operand = stack.pop()
-        if operand.tensor in reading:
-            parts = enumerate(reading[operand.tensor])
-            stack += reversed([(f"{operand.tensor} {place}", part) for place, part in parts])
-        else:
-            leaves[key] = operand
-    present = list(leaves)
-    path = []
-    for name in group:
-        keys = [
-            o.tensor if o.tensor in reading else f"{name} {place}" for place, o in enumerate(reading[name])
-        ]
-        first, second = sorted(present.index(key) for key in keys)
-        path.append((first, second))
-        del present[second], present[first]
-        present.append(name)
-    return list(leaves.values()), path
+        return *contraction_path(group, reading), labels

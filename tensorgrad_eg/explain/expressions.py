@@ -110,7 +110,7 @@ class Notation:
             kids = [kid for kid in kids if not _negative(kid)] + [kid for kid in kids if _negative(kid)]
         if node.op == "extent":
             return Extent(int(node.name) if node.name.isdigit() else node.name)
-        labels = over or OPERATIONS[node.op].free(node.payload, [])
+        labels = node.pair if node.op == "solve" else over or OPERATIONS[node.op].free(node.payload, [])
         names = {label: self.edge(label) for label in labels}
         return node_expression(node, kids, names, self.terms.symbols, self.given)
 

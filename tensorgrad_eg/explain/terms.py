@@ -242,7 +242,7 @@ class Terms:
             return self.read_as(at, names)
         if node.over:
             new = self._aside(at, names) if _binds(node) else names
-            return self.put(node.op, frozenset(new.get(edge, edge) for edge in node.over), *kids)
+            return self.put(node.op, _named(node, {**names, **new}), *kids)
         match node.op:
             case "variable":
                 return self.put("variable", (node.name, tuple(names.get(axis, axis) for axis in node.axes)))
@@ -279,7 +279,7 @@ class Terms:
         if all(old == new for old, new in names.items()):
             return self.put(node.op, node.payload, *kids)
         renamed = [self.plain(self.rename(kid, names)) for kid in kids]
-        return self.put(node.op, frozenset(names.values()), *renamed)
+        return self.put(node.op, _named(node, names), *renamed)
 
     def _shortest(self, label: str, taken: frozenset[str]) -> str:
         """The label without apostrophes, or with as few as it takes to be of its size and not taken."""
@@ -336,6 +336,13 @@ class Terms:
 def _binds(node: ENode) -> bool:
     """Whether an operation sums over the edges of its payload."""
     return node.op in OPERATIONS and OPERATIONS[node.op].binds
+
+
+def _named(node: ENode, names: Mapping[str, str]) -> Payload:
+    """The edges of a payload under other names; of a solution they are in order."""
+    if node.op == "solve":
+        return tuple(names.get(edge, edge) for edge in node.pair)
+    return frozenset(names.get(edge, edge) for edge in node.over)
 
 
 def pairs(payload: Payload) -> list[tuple[str, str]]:

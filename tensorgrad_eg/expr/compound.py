@@ -352,7 +352,7 @@ class MatrixFunction(Tensor):
 
     def __new__(cls, function: str, over: Edges, arg: Tensor) -> MatrixFunction:
         """Make the function of a tensor that has both edges, of one size."""
-        known = [name for name, entry in OPERATIONS.items() if entry.matrix and name != "lu"]
+        known = [name for name, one in OPERATIONS.items() if one.matrix and one.edged and not one.factors]
         if function not in known:
             raise UnknownFunctionError.of(function, known, "matrix function")
         shape = merge((arg,))

@@ -44,6 +44,8 @@ class ENode:
         >>> ENode("reduce", frozenset("k"), (0,)).over
         frozenset({'k'})
         """
+        if self.op == "solve":
+            return frozenset(self.pair[1:])
         return self.payload if isinstance(self.payload, frozenset) else frozenset()
 
     @property
@@ -81,7 +83,7 @@ class ENode:
 
     @property
     def pair(self) -> tuple[str, str]:
-        """The two edges of a delta, or the old and the new name of a rename.
+        """The two edges of a delta, the old and the new name of a rename, or what a solution has for what.
 
         >>> ENode("delta", ("i", "j")).pair
         ('i', 'j')
@@ -122,10 +124,11 @@ class Operation:
     that are not `Tensor` or `Terms` make up its payload. It `binds` the edges of its payload if they are
     summed away, and `spans` them if the result has them all; it `commutes` if the order of what it reads
     does not matter. A function of matrices has their rows and columns, in any order, as its payload: it is a
-    `matrix` function. `stem` and `kernel` are how steps and tables call it. One that is computed entry by
-    entry, of tensors that are broadcast, says so by `entry`, for any array module that has the functions of
-    NumPy, and by `code`, a template for each library that source is written for. What is `rare` has rules
-    that are loaded on demand; `scalars` says that torch takes numbers beside tensors.
+    `matrix` function; one that gives `factors` has the value of the matrix. `stem` and `kernel` are how steps
+    and tables call it. One that is computed entry by entry, of tensors that are broadcast, says so by
+    `entry`, for any array module that has the functions of NumPy, and by `code`, a template for each library
+    that source is written for. What is `rare` has rules that are loaded on demand; `scalars` says that torch
+    takes numbers beside tensors.
     """
 
     name: str
@@ -137,6 +140,7 @@ class Operation:
     spans: bool = False
     commutes: bool = False
     matrix: bool = False
+    factors: bool = False
     stem: str = "t"
     kernel: str = "EW"
     code: Mapping[str, str] = field(default_factory=dict)
@@ -182,6 +186,8 @@ class Operation:
             return union - payload if self.binds else union | payload if self.spans else union
         if not isinstance(payload, tuple):
             return union
+        if self.name == "solve":
+            return union - set(map(str, payload[1:]))
         if self.name == "rename":
             old, new = payload
             return union - {str(old)} | {str(new)} if old in union else union
@@ -270,6 +276,11 @@ def _matrix(library: Library, node: ENode, args: Sequence[Labelled], sizes: Size
     return arrays.matrix(library, node.op, node.over, args[0], sizes)
 
 
+def _solution(library: Library, node: ENode, args: Sequence[Labelled], sizes: Sizes) -> Labelled:
+    inverse = arrays.matrix(library, "inverse", frozenset(node.pair), args[0], sizes)
+    return arrays.contract(library, node.over, inverse, args[1], sizes)
+
+
 #: Every operation by its name, in the order in which e-nodes are sorted.
 OPERATIONS: dict[str, Operation] = {
     entry.name: entry
@@ -335,20 +346,33 @@ OPERATIONS: dict[str, Operation] = {
         Operation(
             "lu", "an LU factorisation", ("Edges", "Tensor"), _factored_price,
             lambda library, node, args, sizes: arrays.having(library, node.over, args[0], sizes),
-            spans=True, matrix=True, stem="lu", kernel="LU",
+            spans=True, matrix=True, factors=True, stem="lu", kernel="LU", rare=True,
+        ),
+        Operation(
+            "cholesky", "a Cholesky factorisation", ("Edges", "Tensor"),
+            lambda work: _factored_price(work) // 2,
+            lambda library, node, args, sizes: arrays.having(library, node.over, args[0], sizes),
+            spans=True, matrix=True, factors=True, stem="chol", kernel="CHOLESKY", rare=True,
         ),
         Operation(
             "inverse", "an inverse", ("Edges", "Tensor"), _inverse_price, _matrix,
-            spans=True, matrix=True, stem="inv", kernel="INVERSE", code=_called("linalg.inv", 1),
+            spans=True, matrix=True, stem="inv", kernel="INVERSE", rare=True,
+            code=_called("linalg.inv", 1),
         ),
         Operation(
             "det", "a determinant", ("Edges", "Tensor"), _diagonal_price, _matrix,
-            binds=True, matrix=True, stem="det", kernel="DET", code=_called("linalg.det", 1),
+            binds=True, matrix=True, stem="det", kernel="DET", code=_called("linalg.det", 1), rare=True,
         ),
         Operation(
             "logdet", "a log-determinant", ("Edges", "Tensor"), _diagonal_price, _matrix,
-            binds=True, matrix=True, stem="logdet", kernel="LOGDET",
+            binds=True, matrix=True, stem="logdet", kernel="LOGDET", rare=True,
             code={"torch": "torch.logdet({})", "numpy": "logdet({})", "jax": "logdet({})"},
+        ),
+        # (solve o c f b): Σ_c (inverse of f)·b by the factors f of a matrix with the edges o and c.
+        Operation(
+            "solve", "a solution", ("String", "String", "Tensor", "Tensor"),
+            lambda work: 2 * work.read - work.out, _solution, binds=True, matrix=True, stem="solved",
+            kernel="SOLVE", code=_called("linalg.solve", 2), rare=True,
         ),
         Operation("rename", "a rename", ("String", "String", "Tensor"), _nothing, _rename),
         Operation(

@@ -95,6 +95,9 @@ def written(node: ENode, parts: Sequence[Text], edges: Sequence[str], order: boo
             return Text(f"{base}^{exponent}", Look.POWER)
         case "polygamma":
             return Text(f"polygamma({node.number}, {parts[0].text})")
+        case "solve":
+            inverse = Text(f"{parts[0].bracketed(~Look.ATOM).text}^-1", Look.POWER)
+            return _sigma(edges, _times(inverse, parts[1], order))
     name = node.name if node.op == "apply" else node.op
     return Text(f"{name}({', '.join([*(part.text for part in parts), *edges])})")
 

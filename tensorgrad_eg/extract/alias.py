@@ -284,4 +284,6 @@ class _Statement:
             child, names = reads[0]
             new = str(payload[1])
             return node.op, ((child, tuple([new if name == payload[0] else name for name in names])),)
+        if node.op == "solve":
+            return node.op, (*reads, (LEAF, node.pair))
         return (node.op, payload), reads

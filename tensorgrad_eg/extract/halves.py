@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
+from tensorgrad_eg.expr.operations import OPERATIONS
 from tensorgrad_eg.extract import UNIT, Priced, Way
 from tensorgrad_eg.extract.closure import Order
 from tensorgrad_eg.extract.symmetries import Axes, Orders, symmetries
@@ -104,8 +105,10 @@ def _price(program: Program) -> int:
 
 def _options(step: Step, found: Mapping[str, Sequence[Axes]]) -> Iterator[_Pairs]:
     """The sets of disjoint pairs of a step's own axes that can be packed; none of them first."""
-    pairs = [(a, b) for a, b in found[step.name] if _packable(step, (step.edges[a], step.edges[b]), found)]
     yield ()
+    if OPERATIONS[step.kind].matrix:
+        return  # a half is no matrix
+    pairs = [(a, b) for a, b in found[step.name] if _packable(step, (step.edges[a], step.edges[b]), found)]
     for n, pair in enumerate(pairs):
         yield (pair,)
         yield from ((pair, other) for other in pairs[n + 1 :] if not set(pair) & set(other))

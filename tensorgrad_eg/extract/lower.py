@@ -135,7 +135,7 @@ class _Lowering:
             node.op,
             operands,
             axes,
-            over=tuple(sorted(node.over)),
+            over=tuple(sorted(node.pair if node.op == "solve" else node.over)),
             function=payload if isinstance(payload, str) else "",
             number=payload if isinstance(payload, Fraction) else None,
         )

@@ -236,8 +236,7 @@ class _Term:
                 return self._sum(step, reads)
             case "apply":
                 return self.dag.put("apply", step.function, *reads)
-        edged = OPERATIONS[step.kind].edged
-        return self.dag.put(step.kind, frozenset(step.over) if edged else step.number, *reads)
+        return self.dag.put(step.kind, step.node.payload, *reads)
 
     def _product(self, reads: Sequence[int], over: frozenset[str]) -> int:
         if len(reads) == 1:

@@ -103,6 +103,8 @@ class Step:
         """
         if self.kind == "delta":
             return ENode("delta", self.edges)
+        if self.kind == "solve":  # the edge of the right side is gone, that of the solution stands for it
+            return ENode("solve", tuple(sorted(self.over, key=lambda edge: edge not in self.edges)))
         if OPERATIONS[self.kind].edged:
             return ENode(self.kind, frozenset(self.over))
         return ENode(self.kind, self.number if self.number is not None else self.function or None)
@@ -289,7 +291,8 @@ def _check_step(step: Step) -> None:
     if step.kind == "delta":
         _require(len(step.edges) == 2, f"{where}: a delta has two edges, not {step.edges}")
     elif step.kind not in PACKING:
-        kept = labels if OPERATIONS[step.kind].spans else labels - set(step.over)
+        gone = step.node.over if step.kind == "solve" else set(step.over)
+        kept = labels if OPERATIONS[step.kind].spans else labels - gone
         _require(
             set(step.edges) == kept, f"{where} writes {step.edges}, but its operands leave {sorted(kept)}"
         )
@@ -315,7 +318,7 @@ def _check_parameters(step: Step, where: str) -> None:
     _require(kind != "constant" or step.value is not None, f"{where}: a constant needs a value")
     sorts = () if kind in PACKING else OPERATIONS[kind].sorts
     numbered, named = "BigRat" in sorts, kind == "apply"
-    sums = "Edges" in sorts and kind != "add"
+    sums = kind == "solve" or ("Edges" in sorts and kind != "add")
     _require(not numbered or step.number is not None, f"{where}: {kind} needs a number")
     _require(not named or bool(step.function), f"{where}: apply needs the name of a function")
     _require(sums or not step.over, f"{where}: {kind} sums nothing, but over is {step.over}")

@@ -36,10 +36,12 @@ LONGEST = 8
 # Names that the emitted source uses itself, or that would puzzle a reader.
 RESERVED = frozenset(
     {"torch", "np", "jax", "jnp", "math", "plan", "contract", "softmax", "logsumexp", "float", "lambda"}
-    | {"lru_cache", "upper", "mirrored", "logdet", "scipy", "polygamma", "prod_others", "huber"}
+    | {"lru_cache", "upper", "mirrored", "logdet", "factors_det", "factors_logdet"}
+    | {"scipy", "polygamma", "prod_others", "huber"}
 )
 
 SWEEPS = 4
+FACTORS = frozenset(name for name, entry in OPERATIONS.items() if entry.factors)
 
 
 def rename(program: Program) -> Program:
@@ -197,7 +199,7 @@ class _Chooser:
 
     def __init__(self, program: Program) -> None:
         self.sizes = program.sizes
-        self.orders = {step.name: tuple(range(len(step.edges))) for step in program.steps}
+        self.orders = {step.name: _matrix_last(step) for step in program.steps}
         self.kinds = {step.name: step.kind for step in program.steps}
         steps = {step.name: step for step in program.steps}
         # Whatever order they have, terms on diagonals are views of what is there.
@@ -235,7 +237,7 @@ class _Chooser:
 
     def improve(self, step: Step) -> bool:
         """Move a step to the best of the orders worth a look; the present one wins ties."""
-        if len(step.edges) < 2:
+        if len(step.edges) < 2 or step.kind in FACTORS:
             return False
         present = self.orders[step.name]
         prices: dict[Edges, int] = {}
@@ -318,6 +320,12 @@ class _Chooser:
         left, right = (self.stripped(step, operands, place) for place in (0, 1))
         over = tuple(edge for edge in step.over if edge in left and edge in right)
         return cost.best(left, right, over, self.edges(step), self.sizes)
+
+
+def _matrix_last(step: Step) -> tuple[int, ...]:
+    """The places of the axes, rows and columns of factors behind the others."""
+    places = range(len(step.edges))
+    return tuple(sorted(places, key=lambda n: step.kind in FACTORS and step.edges[n] in step.over))
 
 
 def _sorted_by(edges: Edges, taste: Sequence[str]) -> Edges:

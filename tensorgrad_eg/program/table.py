@@ -185,5 +185,6 @@ def formula(
         text if operand.factor == 1 else multiple(operand.factor, text)
         for operand, text in zip(step.operands, texts, strict=True)
     ]
-    edges = [new.get(edge, edge) for edge in (step.over if parts else step.edges)]
+    over = tuple(step.node.over) if step.kind == "solve" else step.over
+    edges = [new.get(edge, edge) for edge in (over if parts else step.edges)]
     return written(step.node if step.kind in OPERATIONS else ENode(step.kind), parts, edges)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tensorgrad_eg.errors import RuleError, RuleFileError, RuleFileNotFoundError
 from tensorgrad_eg.expr.operations import OPERATIONS, Operation, on_several
-from tensorgrad_eg.rules.demand import ON_DEMAND, needed, reach
+from tensorgrad_eg.rules.demand import ON_DEMAND, needed, reach, scarce
 from tensorgrad_eg.rules.forms import (
     DIRECTED,
     Form,
@@ -46,13 +46,10 @@ def _declarations() -> list[str]:
 
 def _edge_rules() -> list[str]:
     """The free edges of every operation, that it is no identity, and that renames go through it."""
-    plain = [entry for entry in OPERATIONS.values() if entry.arity and entry.name != "rename"]
-    other = [entry for entry in OPERATIONS.values() if entry.name not in ("delta", "number", "scale")]
-    return [
-        *map(_free, plain),
-        *map(_standing, other),
-        *(rule for entry in plain for rule in _renames(entry)),
-    ]
+    every = list(OPERATIONS.values())
+    plain = [one for one in every if one.arity and one.name not in ("rename", "cholesky")]  # that is a fact's
+    other = [one for one in every if one.name not in ("delta", "number", "scale") and not one.factors]
+    return [*map(_free, plain), *map(_standing, other), *(rule for one in plain for rule in _renames(one))]
 
 
 def _derivative_rules() -> list[str]:
@@ -93,6 +90,8 @@ def _free(entry: Operation) -> str:
     kids = _kids(entry)
     union = _union([f"f{kid}" for kid in kids])
     free = f"(set-diff {union} m)" if entry.binds else f"(set-union {union} m)" if entry.spans else union
+    if entry.name == "solve":
+        free = f"(set-remove {union} g)"
     name = _named(f"free of {entry.noun}", "analysis")
     return f"(rule ((= e {_term(entry)}) {_frees(kids)}) ((set (free e) {free})) {name}"
 
@@ -104,6 +103,8 @@ def _standing(entry: Operation) -> str:
 
 def _renames(entry: Operation) -> Iterator[str]:
     """A rename goes through; a bound edge of its new name steps aside."""
+    if entry.name == "solve":
+        return  # it is there in a search only, where it is read under other names
     kids = _kids(entry)
     left = f"(rename i j {_term(entry)})"
     right = _term(entry, [f"(rename i j {kid})" for kid in kids])
@@ -356,7 +357,7 @@ def programs(
                 continue  # the ruleset is put together of its rules, below
             if ruleset and rulesets is not None and ruleset not in rulesets:
                 continue
-            if met is not None and file.name in ON_DEMAND and not needed(form, met):
+            if met is not None and file.name in ON_DEMAND and not needed(form, met, scarce(files)):
                 continue
             if ruleset in members:
                 own = alone(_name(form))

@@ -14,24 +14,31 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tensorgrad_eg.expr.operations import OPERATIONS
-from tensorgrad_eg.rules.forms import Form, SExpr, forms_in, head, option
+from tensorgrad_eg.rules.forms import Form, SExpr, forms_in, head, option, show
 
 if TYPE_CHECKING:
     from tensorgrad_eg.rules import RuleFile
 
 #: Files of rules that are loaded on demand; the last two follow from the table of operations.
-ON_DEMAND = ("66_elementary.egg", "67_choices.egg", "68_reductions.egg", "11_operations", "65_operations")
+ON_DEMAND = (
+    *("66_elementary.egg", "66_matrices.egg", "67_choices.egg", "68_reductions.egg", "81_definite.egg"),
+    *("11_operations", "65_operations"),
+)
 #: What stands before the name of a function.
 _NAMED = ("apply", "slope")
+#: What declares a relation or a function of a file.
+_DECLARING = ("relation", "function")
 
 
 @lru_cache(maxsize=64)
 def reach(files: tuple[RuleFile, ...], words: frozenset[str]) -> frozenset[str]:
     """The functions and operations that these become, and those that rules make which are always there."""
-    rare = _rare()
+    rare = scarce(files)
     forms = [(file.name in ON_DEMAND, form) for file in files for form in file.forms]
     always = [form for demanded, form in forms if not demanded and head(form) in ("rewrite", "rule")]
     found = words.union(*(_mentioned(form, rare) for form in always))
+    if any(OPERATIONS[word].matrix for word in found & OPERATIONS.keys()):
+        found |= {"lu"}  # functions of matrices are encoded as functions of the factors
     rest = [
         (_looked_for(form, rare), _mentioned(form, rare))
         for demanded, form in forms
@@ -42,18 +49,29 @@ def reach(files: tuple[RuleFile, ...], words: frozenset[str]) -> frozenset[str]:
     return found
 
 
-def needed(form: Form, words: frozenset[str]) -> bool:
+@lru_cache(maxsize=16)
+def scarce(files: tuple[RuleFile, ...]) -> frozenset[str]:
+    """The operations that are rarely met, and the relations between them that rules of such files find.
+
+    >>> from tensorgrad_eg.rules import rule_files
+    >>> sorted(scarce(rule_files()) & {"contract", "factored", "inverse"})
+    ['factored', 'inverse']
+    """
+    rare = frozenset(name for name, entry in OPERATIONS.items() if entry.rare)
+    forms = [form for file in files if file.name in ON_DEMAND for form in file.forms]
+    declared = frozenset(show(form[1]) for form in forms if head(form) in _DECLARING)
+    # What no rule finds is said from outside.
+    return rare.union(*(declared & _mentioned(form[2], declared) for form in forms if head(form) == "rule"))
+
+
+def needed(form: Form, words: frozenset[str], rare: frozenset[str]) -> bool:
     """Whether a form that is loaded on demand says something of these functions and operations.
 
     >>> rule = Form(["rewrite", Form(["slope", '"cosh"', "a"]), Form(["apply", '"sinh"', "a"])])
-    >>> needed(rule, frozenset({"cosh"})), needed(rule, frozenset({"sinh"}))
+    >>> needed(rule, frozenset({"cosh"}), frozenset()), needed(rule, frozenset({"sinh"}), frozenset())
     (True, False)
     """
-    return head(form) not in ("rewrite", "rule") or _looked_for(form, _rare()) <= words
-
-
-def _rare() -> frozenset[str]:
-    return frozenset(name for name, entry in OPERATIONS.items() if entry.rare)
+    return head(form) not in ("rewrite", "rule") or _looked_for(form, rare) <= words
 
 
 def _looked_for(form: Form, rare: frozenset[str]) -> frozenset[str]:

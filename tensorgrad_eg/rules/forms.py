@@ -53,7 +53,17 @@ MERGES = frozenset({"old", "new", "min", "max", "set-union", "set-intersect", "o
 #: Functions of the project that a rule may set, and relations that it may state: facts of mathematics.
 SETTABLE = frozenset({"least", "kept"})
 STATABLE = frozenset(
-    {"symmetric", "diagonal", "orthogonal", "positive", "one-hot", "sums-to-one", "total", "cancels"}
+    {
+        "symmetric",
+        "diagonal",
+        "orthogonal",
+        "positive",
+        "positive-definite",
+        "one-hot",
+        "sums-to-one",
+        "total",
+        "cancels",
+    }
     | {"exclusive", "zero-or-one", "sizelike", "summed", "centred"}
 )
 #: Names that this package gives to what it puts into an e-graph.

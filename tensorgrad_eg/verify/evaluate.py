@@ -367,6 +367,16 @@ def _antisymmetric(array: Array, axes: Sequence[int]) -> Array:
     return mirrored
 
 
+def _definite(array: Array, axes: Sequence[int]) -> Array:
+    """A symmetric matrix whose eigenvalues are at least a third: those below are raised."""
+    matrices = np.moveaxis(_symmetric(array, axes), axes, (-2, -1))
+    values, vectors = np.linalg.eigh(matrices)
+    raised = (vectors * np.maximum(values, 1 / 3)[..., None, :]) @ vectors.mT
+    low = np.asarray((values < 1 / 3 - _EXACT).any(-1))
+    found = np.where(low[..., None, None], raised, matrices)
+    return np.moveaxis(np.asarray(found), (-2, -1), axes)
+
+
 def _diagonal(array: Array, axes: Sequence[int]) -> Array:
     matrices = np.moveaxis(array, axes, (-2, -1))
     return np.moveaxis(np.asarray(matrices * np.eye(matrices.shape[-1])), (-2, -1), axes)
@@ -401,6 +411,7 @@ _NEAREST: dict[str, Callable[[Array, Sequence[int]], Array]] = {
     "diagonal": _diagonal,
     "orthogonal": _orthogonal,
     "positive": _positive,
+    "positive_definite": _definite,
     "one_hot": _one_hot,
     "sums_to_one": _sums_to_one,
 }
