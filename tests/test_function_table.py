@@ -6,7 +6,9 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
+import tensorgrad_eg as tg
 from tensorgrad_eg import functions as F
 from tests.function_table import PAGE, POINTWISE, QUANTITIES, VECTORS, Entry, Rows, differences, ours, rows
 
@@ -44,3 +46,13 @@ def test_the_table_can_fail() -> None:
     wrong = Entry("sin", F.sin, POINTWISE[1].theirs)
     assert len(differences(wrong)["value"]) > 4
     assert np.isfinite(ours(wrong)["value"][:4]).all()
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_polygamma_functions_have_all_digits_in_torch(order: int) -> None:
+    """The derivatives of lgamma from torch are those of SciPy to 13 digits, also left of 0."""
+    special = pytest.importorskip("scipy.special")
+    given = np.array([-2.5, -0.3, 0.04, 0.7, 2.5, 30.0])
+    plan = tg.optimize(F.polygamma(order, tg.Variable("x", ["n"])), {"n": 6})
+    exact = special.polygamma(order, given)
+    np.testing.assert_allclose(plan(x=torch.from_numpy(given)).numpy(), exact, rtol=1e-13)

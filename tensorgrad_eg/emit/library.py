@@ -114,6 +114,10 @@ _TORCH = (
     return before * behind
 """,
     _HUBER.replace("xp.", "torch."),
+    """def polygamma(order, x):
+    # torch.special.polygamma(1, x) has nine digits.
+    return torch.special.zeta(2, x) if order == 1 else torch.special.polygamma(order, x)
+""",
     """@lru_cache(maxsize=None)
 def upper(n, device):
     # Where the entries i <= j of an n x n matrix stand.

@@ -382,7 +382,7 @@ OPERATIONS: dict[str, Operation] = {
             ),
             stem="psi",
             code={
-                "torch": "torch.special.polygamma({number}, {})",
+                "torch": "polygamma({number}, {})",
                 "numpy": "polygamma({number}, {})",
                 "jax": "jax.scipy.special.polygamma({number}, {})",
             },
