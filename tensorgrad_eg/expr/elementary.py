@@ -352,5 +352,6 @@ def gelu(a: Tensor, approximate: str = "none") -> Tensor:
         )
     if approximate == "none":
         return Fraction(1, 2) * (check_tensor(a) * (erf(a / sqrt(Number(2))) + 1))
-    inner = a + Fraction("0.044715") * power(a, 3)
-    return a * sigmoid(2 * sqrt(Number(2) / pi) * inner)
+    root = 2 * sqrt(Number(2) / pi)
+    # Two terms, not a multiple of a sum: so no factor overflows beside a sigmoid that is 0.
+    return a * sigmoid(root * a + root * Fraction("0.044715") * power(a, 3))
