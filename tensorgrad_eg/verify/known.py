@@ -149,7 +149,7 @@ def _turned_inverse(tape: Tape, node: Node) -> Node:
 def product_of_others(tape: Tape, node: Node, change: Node) -> Node:
     """How products of the others change: for each pair of entries the product of all but these two."""
     (a,), (edge,) = node.args, node.made.over
-    second, size = f"{edge}#{node.number}", a.shape.get(edge, 1)  # no edge's name
+    second, size = f"{edge}|{node.number}", a.shape.get(edge, 1)  # no edge's name, nor that of a jacobian
     eye = tape.array({edge: size, second: size}, np.eye(size))
     apart = tape.add([_number(tape, 1), tape.scale(-1.0, eye)])
     left = tape.add([tape.contract([], a, apart), eye])
