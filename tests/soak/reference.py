@@ -12,7 +12,7 @@ tanh' = 1 - tanh², is there worked out from the value with its noise.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
@@ -105,6 +105,20 @@ def _tolerance(value: Array, moved: Sequence[Array]) -> Array:
     return np.asarray(_UNIT * np.maximum(shift, 1e-3 * loudest) + 1e-13 * size + 1e-290)
 
 
+def _from_pole(x: Array) -> Array:
+    """How far numbers are from the nearest pole of the gamma function: 0, -1, -2, …"""
+    return np.asarray(x - np.minimum(np.round(x), 0.0))
+
+
+#: How far an argument is from where the function has a pole.
+_POLES: Mapping[str, Callable[[Array], Array]] = {
+    "log": lambda x: x,
+    "log1p": lambda x: 1 + x,
+    "lgamma": _from_pole,
+    "digamma": _from_pole,
+}
+
+
 class _Run:
     """One evaluation, with noise or without."""
 
@@ -186,9 +200,11 @@ class _Run:
                 return self._tangent(node, parts[0], at)
             case Power(_, exponent) if exponent < 0 or exponent.denominator > 1:
                 self.poles.append((False, parts[0][()].array))
+            case Polygamma():
+                self.poles.append((True, _from_pole(parts[0][()].array)))
             case Apply(function):
-                if function == "log":
-                    self.poles.append((True, parts[0][()].array))
+                if function in _POLES:
+                    self.poles.append((True, _POLES[function](parts[0][()].array)))
                 self._watch(function, parts[0])
                 if function == "tanh" and self.random is not None:
                     return jets.composed(parts[0], self._rounded_tanh)
