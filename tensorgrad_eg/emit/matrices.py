@@ -1,5 +1,6 @@
 """Functions of matrices as expressions of the library, of a matrix or of its factors.
 
+>>> from tensorgrad_eg.program import Operand
 >>> step = Step("y", "solve", (Operand("a", ("i", "j")), Operand("b", ("j",))), ("i",), over=("i", "j"))
 >>> values = [Value(Code("a"), ("i", "j")), Value(Code("b"), ("j",))]
 >>> matrix(Library(), step, values, {"i": 3, "j": 3}).code.text
