@@ -141,6 +141,7 @@ _FUNCTIONS: dict[str, Callable[[Array, int], Array]] = {
     "erf": _erf,
     "abs": _pieces(lambda x: np.asarray(np.where(x < 0, -x, x)), _sign),
     "sign": _pieces(_sign),
+    "nonzero": _pieces(lambda x: np.asarray(np.where(np.isnan(x), x, (x != 0).astype(float)))),
     "tan": lambda x, order: _polynomial([1.0, 0.0, 1.0], np.tan(x), order),
     "arcsin": _arcsin,
     "arccos": lambda x, order: -_arcsin(x, order) if order else np.arccos(x),
